@@ -61,6 +61,11 @@ impl<'a> Encoder<'a> {
         self.buffer.extend_from_slice(b"\r\n");
     }
 
+    /// The header of a bulk string of `len` bytes, whose bytes and line end the caller sends itself.
+    pub fn bulk_header(&mut self, len: usize) {
+        self.header(b'$', len);
+    }
+
     /// A number as a bulk string.
     pub fn bulk_integer(&mut self, value: impl itoa::Integer) {
         self.bulk(itoa::Buffer::new().format(value));

@@ -1,0 +1,356 @@
+//! Who is subscribed to what, and what is on its way to whom: the part of a shard that has no sockets, no
+//! clock and no runtime.
+//!
+//! A [`Hub`] belongs to one shard and is only touched by its thread, so nothing in it is locked or counted
+//! across threads. A publish is encoded once; the frame is copied into the outbox of each subscriber when it
+//! is small, which costs no more than counting a reference, and shared when it is large.
+
+mod frame;
+mod glob;
+mod outbox;
+mod patterns;
+mod topics;
+
+#[cfg(test)]
+mod model;
+
+use ahash::RandomState;
+use bytes::Bytes;
+use carillon_proto::resp::{Encoder, Protocol};
+use indexmap::IndexSet;
+use slab::Slab;
+
+pub use self::{glob::Glob, outbox::Outbox};
+use self::{
+    frame::MessageFrame,
+    outbox::BufferPool,
+    patterns::Patterns,
+    topics::{TopicId, Topics},
+};
+
+/// A connection's place in its shard's hub. Reused after the connection is gone.
+pub type Seat = usize;
+
+type IdSet = IndexSet<usize, RandomState>;
+
+/// The two name spaces of channels. They never mix: SPUBLISH does not reach SUBSCRIBE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelKind {
+    /// SUBSCRIBE, PSUBSCRIBE and PUBLISH.
+    Channel,
+    /// SSUBSCRIBE and SPUBLISH.
+    Shard,
+}
+
+/// What a connection can be subscribed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscriptionKind {
+    /// One channel.
+    Channel,
+    /// Every channel whose name matches.
+    Pattern,
+    /// One shard channel.
+    ShardChannel,
+}
+
+/// A message on its way from one shard to another.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The name space of the channel.
+    pub kind: ChannelKind,
+    /// The channel's name.
+    pub channel: Bytes,
+    /// The payload.
+    pub payload: Bytes,
+}
+
+/// One connection as the hub sees it.
+#[derive(Debug, Default)]
+struct Client {
+    outbox: Outbox,
+    protocol: Protocol,
+    is_dirty: bool,
+    /// Most connections of most applications only publish, or only hold a few subscriptions.
+    subscriptions: Option<Box<Subscriptions>>,
+}
+
+#[derive(Debug, Default)]
+struct Subscriptions {
+    channels: IdSet,
+    patterns: IdSet,
+    shard_channels: IdSet,
+}
+
+/// Numbers of subscriptions of one connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionCounts {
+    /// Channels.
+    pub channels: usize,
+    /// Patterns.
+    pub patterns: usize,
+    /// Shard channels.
+    pub shard_channels: usize,
+}
+
+impl SubscriptionCounts {
+    /// The number that confirmations of `kind` carry: channels and patterns are counted together.
+    pub fn confirmed(self, kind: SubscriptionKind) -> usize {
+        match kind {
+            SubscriptionKind::Channel | SubscriptionKind::Pattern => self.channels + self.patterns,
+            SubscriptionKind::ShardChannel => self.shard_channels,
+        }
+    }
+
+    /// Whether the connection is a subscriber at all.
+    pub fn any(self) -> bool {
+        self.channels + self.patterns + self.shard_channels > 0
+    }
+}
+
+/// The subscriptions and outboxes of one shard.
+#[derive(Debug)]
+pub struct Hub {
+    clients: Slab<Client>,
+    channels: Topics,
+    shard_channels: Topics,
+    patterns: Patterns,
+    /// Connections with something new in their outbox, in the order in which it came.
+    dirty: Vec<Seat>,
+    pool: BufferPool,
+    frame: MessageFrame,
+    hasher: RandomState,
+}
+
+impl Hub {
+    /// An empty hub. `hasher` keys its tables, so that channel names cannot be chosen to collide.
+    pub fn new(hasher: RandomState) -> Self {
+        Self {
+            clients: Slab::new(),
+            channels: Topics::new(hasher.clone()),
+            shard_channels: Topics::new(hasher.clone()),
+            patterns: Patterns::new(hasher.clone()),
+            dirty: Vec::new(),
+            pool: BufferPool::default(),
+            frame: MessageFrame::default(),
+            hasher,
+        }
+    }
+
+    /// Seats a new connection.
+    pub fn connect(&mut self) -> Seat {
+        self.clients.insert(Client::default())
+    }
+
+    /// Removes a connection; its subscriptions must have been ended before.
+    pub fn disconnect(&mut self, seat: Seat) {
+        debug_assert!(!self.counts(seat).any(), "subscriptions outlive their connection");
+        self.clients.remove(seat);
+        self.dirty.retain(|dirty| *dirty != seat);
+    }
+
+    /// The protocol version in which `seat` gets its messages.
+    pub fn set_protocol(&mut self, seat: Seat, protocol: Protocol) {
+        self.clients[seat].protocol = protocol;
+    }
+
+    /// What `seat` is subscribed to, in numbers.
+    pub fn counts(&self, seat: Seat) -> SubscriptionCounts {
+        self.clients[seat].subscriptions.as_ref().map_or_else(SubscriptionCounts::default, |subscriptions| {
+            SubscriptionCounts {
+                channels: subscriptions.channels.len(),
+                patterns: subscriptions.patterns.len(),
+                shard_channels: subscriptions.shard_channels.len(),
+            }
+        })
+    }
+
+    /// Subscribes `seat` to `name`. False when it already was.
+    pub fn subscribe(&mut self, seat: Seat, kind: SubscriptionKind, name: &[u8]) -> bool {
+        let id = match kind {
+            SubscriptionKind::Channel => self.channels.intern(name),
+            SubscriptionKind::Pattern => self.patterns.intern(name),
+            SubscriptionKind::ShardChannel => self.shard_channels.intern(name),
+        };
+        let hasher = &self.hasher;
+        let subscriptions = self.clients[seat].subscriptions.get_or_insert_with(|| {
+            let set = || IdSet::with_hasher(hasher.clone());
+            Box::new(Subscriptions { channels: set(), patterns: set(), shard_channels: set() })
+        });
+        if !subscriptions.of(kind).insert(id) {
+            return false;
+        }
+        match kind {
+            SubscriptionKind::Channel => self.channels.add(id, seat),
+            SubscriptionKind::Pattern => self.patterns.add(id, seat),
+            SubscriptionKind::ShardChannel => self.shard_channels.add(id, seat),
+        }
+        true
+    }
+
+    /// Ends the subscription of `seat` to `name`. False when there was none.
+    pub fn unsubscribe(&mut self, seat: Seat, kind: SubscriptionKind, name: &[u8]) -> bool {
+        let id = match kind {
+            SubscriptionKind::Channel => self.channels.find(name),
+            SubscriptionKind::Pattern => self.patterns.find(name),
+            SubscriptionKind::ShardChannel => self.shard_channels.find(name),
+        };
+        let Some(id) = id else { return false };
+        let Some(subscriptions) = &mut self.clients[seat].subscriptions else { return false };
+        if !subscriptions.of(kind).swap_remove(&id) {
+            return false;
+        }
+        match kind {
+            SubscriptionKind::Channel => self.channels.remove(id, seat),
+            SubscriptionKind::Pattern => self.patterns.remove(id, seat),
+            SubscriptionKind::ShardChannel => self.shard_channels.remove(id, seat),
+        }
+        true
+    }
+
+    /// The name of some subscription of `seat`, for ending all of them one by one.
+    pub fn any_subscription(&self, seat: Seat, kind: SubscriptionKind) -> Option<&[u8]> {
+        let subscriptions = self.clients[seat].subscriptions.as_ref()?;
+        Some(match kind {
+            SubscriptionKind::Channel => self.channels.name(*subscriptions.channels.last()?),
+            SubscriptionKind::Pattern => self.patterns.name(*subscriptions.patterns.last()?),
+            SubscriptionKind::ShardChannel => self.shard_channels.name(*subscriptions.shard_channels.last()?),
+        })
+    }
+
+    /// Number of subscribers of `channel` in this shard, patterns not counted.
+    pub fn subscribers(&self, kind: ChannelKind, channel: &[u8]) -> usize {
+        let topics = self.topics(kind);
+        topics.find(channel).map_or(0, |id| topics.subscribers(id).len())
+    }
+
+    /// Whether anything subscribes to a pattern in this shard.
+    pub fn has_patterns(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
+    /// Puts a message into the outbox of each of its subscribers and returns their number. A connection that
+    /// subscribes to the channel and to patterns that match gets it, and is counted, once for each.
+    pub fn publish(&mut self, kind: ChannelKind, channel: &[u8], payload: &[u8]) -> u64 {
+        let mut receivers = 0;
+        self.frame.clear();
+        if let Some(id) = self.topics(kind).find(channel) {
+            let head = match kind {
+                ChannelKind::Channel => "message",
+                ChannelKind::Shard => "smessage",
+            };
+            self.frame.encode(head, None, channel, payload);
+            receivers += self.deliver(kind, id);
+        }
+        if kind == ChannelKind::Channel && !self.patterns.is_empty() {
+            receivers += self.publish_to_patterns(channel, payload);
+        }
+        receivers
+    }
+
+    fn deliver(&mut self, kind: ChannelKind, id: TopicId) -> u64 {
+        let topics = match kind {
+            ChannelKind::Channel => &self.channels,
+            ChannelKind::Shard => &self.shard_channels,
+        };
+        let seats = topics.subscribers(id);
+        for &seat in seats {
+            deliver_one(&mut self.clients[seat], seat, &self.frame, &mut self.pool, &mut self.dirty);
+        }
+        seats.len() as u64
+    }
+
+    fn publish_to_patterns(&mut self, channel: &[u8], payload: &[u8]) -> u64 {
+        let mut receivers = 0;
+        for (pattern, glob, seats) in self.patterns.iter() {
+            if !glob.matches(channel) {
+                continue;
+            }
+            self.frame.encode("pmessage", Some(pattern), channel, payload);
+            for &seat in seats {
+                deliver_one(&mut self.clients[seat], seat, &self.frame, &mut self.pool, &mut self.dirty);
+            }
+            receivers += seats.len() as u64;
+        }
+        receivers
+    }
+
+    /// Appends a reply to the outbox of `seat`.
+    pub fn reply<R>(&mut self, seat: Seat, write: impl FnOnce(&mut Encoder<'_>) -> R) -> R {
+        let client = &mut self.clients[seat];
+        mark_dirty(client, seat, &mut self.dirty);
+        let protocol = client.protocol;
+        client.outbox.append(&mut self.pool, |buffer| write(&mut Encoder::new(buffer, protocol)))
+    }
+
+    /// Appends bytes that are already encoded.
+    pub fn append(&mut self, seat: Seat, bytes: &[u8]) {
+        let client = &mut self.clients[seat];
+        mark_dirty(client, seat, &mut self.dirty);
+        client.outbox.append(&mut self.pool, |buffer| buffer.extend_from_slice(bytes));
+    }
+
+    /// Whether some outbox has got something since [`take_dirty`](Self::take_dirty).
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Moves the connections that have something new to send into `seats`.
+    pub fn take_dirty(&mut self, seats: &mut Vec<Seat>) {
+        seats.clear();
+        std::mem::swap(seats, &mut self.dirty);
+        for &seat in &*seats {
+            self.clients[seat].is_dirty = false;
+        }
+    }
+
+    /// What waits to be written to `seat`.
+    pub fn outbox(&self, seat: Seat) -> &Outbox {
+        &self.clients[seat].outbox
+    }
+
+    /// Notes that `written` bytes of the outbox of `seat` are with the kernel.
+    pub fn advance(&mut self, seat: Seat, written: usize) {
+        self.clients[seat].outbox.advance(&mut self.pool, written);
+    }
+
+    /// Throws away what waits for `seat`, whose connection is about to be closed.
+    pub fn discard_outbox(&mut self, seat: Seat) {
+        self.clients[seat].outbox = Outbox::default();
+    }
+
+    fn topics(&self, kind: ChannelKind) -> &Topics {
+        match kind {
+            ChannelKind::Channel => &self.channels,
+            ChannelKind::Shard => &self.shard_channels,
+        }
+    }
+}
+
+impl Subscriptions {
+    fn of(&mut self, kind: SubscriptionKind) -> &mut IdSet {
+        match kind {
+            SubscriptionKind::Channel => &mut self.channels,
+            SubscriptionKind::Pattern => &mut self.patterns,
+            SubscriptionKind::ShardChannel => &mut self.shard_channels,
+        }
+    }
+}
+
+fn deliver_one(
+    client: &mut Client,
+    seat: Seat,
+    frame: &MessageFrame,
+    pool: &mut BufferPool,
+    dirty: &mut Vec<Seat>,
+) {
+    mark_dirty(client, seat, dirty);
+    frame.append_to(&mut client.outbox, client.protocol, pool);
+}
+
+fn mark_dirty(client: &mut Client, seat: Seat, dirty: &mut Vec<Seat>) {
+    if !client.is_dirty {
+        client.is_dirty = true;
+        dirty.push(seat);
+    }
+}
+

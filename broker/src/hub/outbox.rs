@@ -1,0 +1,190 @@
+//! What waits to be written to one connection.
+
+use std::{collections::VecDeque, io::IoSlice};
+
+use bytes::Bytes;
+
+/// An owned piece is not grown beyond this: growing copies what is already in it.
+const PIECE_BYTES_MAX: usize = 64 * 1024;
+
+/// Buffers up to this capacity go back to the pool when they have been written; larger ones to the allocator.
+const POOLED_BYTES_MAX: usize = 16 * 1024;
+
+/// Buffers that the pool keeps: one event-loop turn's worth for a busy shard, 4 MiB at the very most.
+const POOLED_BUFFERS_MAX: usize = 256;
+
+/// Buffers between two uses, so that an idle connection holds none.
+#[derive(Debug, Default)]
+pub(super) struct BufferPool(Vec<Vec<u8>>);
+
+impl BufferPool {
+    fn take(&mut self) -> Vec<u8> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    fn give_back(&mut self, mut buffer: Vec<u8>) {
+        if (1..=POOLED_BYTES_MAX).contains(&buffer.capacity()) && self.0.len() < POOLED_BUFFERS_MAX {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
+}
+
+/// A queue of bytes: pieces of its own that small frames are copied into, and shared pieces for large ones.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// The piece that is being written.
+    front: Piece,
+    /// Bytes of the front that are written already.
+    written: usize,
+    rest: VecDeque<Piece>,
+    pending_bytes: usize,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Owned(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Default for Piece {
+    fn default() -> Self {
+        Self::Owned(Vec::new())
+    }
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Owned(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Owned(bytes) if bytes.len() < PIECE_BYTES_MAX)
+    }
+}
+
+impl Outbox {
+    /// Bytes that wait.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.pending_bytes == 0
+    }
+
+    /// Number of pieces that wait, for CLIENT LIST.
+    pub fn pieces(&self) -> usize {
+        usize::from(!self.is_empty()) + self.rest.len()
+    }
+
+    /// Lets `write` append to the last piece.
+    pub(super) fn append<R>(&mut self, pool: &mut BufferPool, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        if !self.rest.back().unwrap_or(&self.front).is_open() {
+            self.rest.push_back(Piece::Owned(pool.take()));
+        }
+        let Piece::Owned(buffer) = self.rest.back_mut().unwrap_or(&mut self.front) else {
+            unreachable!("an open piece is owned");
+        };
+        if buffer.capacity() == 0 {
+            *buffer = pool.take();
+        }
+        let before = buffer.len();
+        let result = write(buffer);
+        self.pending_bytes += buffer.len() - before;
+        result
+    }
+
+    /// Appends a piece that other outboxes hold too.
+    pub(super) fn append_shared(&mut self, bytes: Bytes) {
+        self.pending_bytes += bytes.len();
+        self.rest.push_back(Piece::Shared(bytes));
+    }
+
+    /// Fills `slices` with what comes next and returns how many were filled.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let front = &self.front.bytes()[self.written..];
+        let pieces = std::iter::once(front).chain(self.rest.iter().map(Piece::bytes));
+        let mut filled = 0;
+        for (slice, piece) in slices.iter_mut().zip(pieces.filter(|piece| !piece.is_empty())) {
+            *slice = IoSlice::new(piece);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// Drops the first `count` bytes.
+    pub(super) fn advance(&mut self, pool: &mut BufferPool, mut count: usize) {
+        self.pending_bytes -= count;
+        loop {
+            let left = self.front.bytes().len() - self.written;
+            if count < left {
+                self.written += count;
+                return;
+            }
+            count -= left;
+            self.written = 0;
+            let next = self.rest.pop_front();
+            let is_last = next.is_none();
+            if let Piece::Owned(buffer) = std::mem::replace(&mut self.front, next.unwrap_or_default()) {
+                pool.give_back(buffer);
+            }
+            if is_last {
+                // The queue itself is given back too: most connections are idle most of the time.
+                self.rest = VecDeque::new();
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pending(outbox: &Outbox) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 64];
+        let filled = outbox.slices(&mut slices);
+        slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_come_out_as_they_went_in(
+            steps in prop::collection::vec((any::<bool>(), 0_usize..50, any::<prop::sample::Index>()), 1..40),
+        ) {
+            let (mut outbox, mut pool, mut expected) = (Outbox::default(), BufferPool::default(), Vec::new());
+            for (number, (is_shared, len, written)) in steps.into_iter().enumerate() {
+                let bytes = vec![number as u8; len];
+                expected.extend_from_slice(&bytes);
+                if is_shared {
+                    outbox.append_shared(bytes.into());
+                } else {
+                    outbox.append(&mut pool, |buffer| buffer.extend_from_slice(&bytes));
+                }
+                prop_assert_eq!(&pending(&outbox), &expected);
+                let written = written.index(expected.len() + 1);
+                outbox.advance(&mut pool, written);
+                expected.drain(..written);
+                prop_assert_eq!(outbox.pending_bytes(), expected.len());
+            }
+            prop_assert_eq!(&pending(&outbox), &expected);
+        }
+    }
+
+    #[test]
+    fn a_written_outbox_holds_no_memory() {
+        let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
+        outbox.append(&mut pool, |buffer| buffer.extend_from_slice(&[1; 100]));
+        outbox.append_shared(Bytes::from_static(&[2; 100]));
+        outbox.advance(&mut pool, 200);
+        assert!(matches!(&outbox.front, Piece::Owned(buffer) if buffer.capacity() == 0));
+        assert_eq!((outbox.rest.capacity(), pool.0.len()), (0, 1));
+    }
+}

@@ -1,0 +1,2 @@
+//! Carillon
+pub mod hub;
