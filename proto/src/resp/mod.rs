@@ -7,7 +7,7 @@ mod request;
 mod value;
 
 pub use encode::{Encoder, Protocol};
-pub use request::{ProtocolError, Request, RequestDecoder};
+pub use request::{OwnedRequest, ProtocolError, Request, RequestDecoder};
 pub use value::{Value, ValueDecoder, ValueError};
 
 /// Reads a decimal integer the strict way Redis does: no sign but `-`, no leading zero, no space, no overflow.

@@ -53,6 +53,40 @@ impl<'a> Request<'a> {
     }
 }
 
+/// A request that outlives its input: one that is queued for EXEC.
+#[derive(Clone, Debug)]
+pub struct OwnedRequest {
+    source: Box<[u8]>,
+    spans: Box<[Span]>,
+}
+
+impl OwnedRequest {
+    /// The request itself.
+    pub fn as_request(&self) -> Request<'_> {
+        Request { source: &self.source, spans: &self.spans }
+    }
+
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        self.source.len() + size_of_val(&*self.spans)
+    }
+}
+
+impl From<Request<'_>> for OwnedRequest {
+    fn from(request: Request<'_>) -> Self {
+        let mut source = Vec::with_capacity(request.args(0).map(<[u8]>::len).sum());
+        let spans = request
+            .args(0)
+            .map(|arg| {
+                let start = source.len() as u32;
+                source.extend_from_slice(arg);
+                (start, arg.len() as u32)
+            })
+            .collect();
+        Self { source: source.into(), spans }
+    }
+}
+
 /// Input after which a connection cannot be understood any more. The text is Redis's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {

@@ -1,0 +1,106 @@
+//! Why connections end.
+
+use std::io;
+
+/// The reason for which a connection was closed: one word for the log, the statistics and the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The client said QUIT.
+    Quit,
+    /// The client closed its side.
+    PeerClosed,
+    /// The client's host reset the connection, or the network reported it broken.
+    PeerReset,
+    /// The client's host did not answer keep-alive probes or did not acknowledge data in time.
+    PeerSilent,
+    /// What the client sent is not RESP.
+    ProtocolError,
+    /// The client spoke HTTP: a browser that was lured into sending commands.
+    HttpRequest,
+    /// CLIENT KILL.
+    Killed,
+    /// No command for longer than `timeout`.
+    Idle,
+    /// The client reads too slowly: its outbox passed the hard limit.
+    OutboxHardLimit,
+    /// The client reads too slowly: its outbox stayed above the soft limit for too long.
+    OutboxSoftLimit,
+    /// The node has as many clients as it may have.
+    TooManyClients,
+    /// The node stops.
+    Shutdown,
+}
+
+impl CloseReason {
+    /// Every reason, in the order of [`index`](Self::index).
+    pub const ALL: [Self; 12] = [
+        Self::Quit,
+        Self::PeerClosed,
+        Self::PeerReset,
+        Self::PeerSilent,
+        Self::ProtocolError,
+        Self::HttpRequest,
+        Self::Killed,
+        Self::Idle,
+        Self::OutboxHardLimit,
+        Self::OutboxSoftLimit,
+        Self::TooManyClients,
+        Self::Shutdown,
+    ];
+
+    /// The reason's place in [`ALL`](Self::ALL).
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The reason in one word.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Quit => "quit",
+            Self::PeerClosed => "peer_closed",
+            Self::PeerReset => "peer_reset",
+            Self::PeerSilent => "peer_silent",
+            Self::ProtocolError => "protocol_error",
+            Self::HttpRequest => "http_request",
+            Self::Killed => "killed",
+            Self::Idle => "idle",
+            Self::OutboxHardLimit => "outbox_hard_limit",
+            Self::OutboxSoftLimit => "outbox_soft_limit",
+            Self::TooManyClients => "too_many_clients",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    /// What an error of the socket says about the peer.
+    pub fn from_io(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable => Self::PeerSilent,
+            _ => Self::PeerReset,
+        }
+    }
+
+    /// Whether what waits for the client is still sent before its connection ends.
+    pub fn answers_first(self) -> bool {
+        matches!(
+            self,
+            Self::Quit | Self::PeerClosed | Self::ProtocolError | Self::Shutdown | Self::Killed | Self::Idle
+        )
+    }
+
+    /// Whether it is news for an operator rather than everyday life.
+    pub fn is_notable(self) -> bool {
+        !matches!(self, Self::Quit | Self::PeerClosed | Self::Shutdown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CloseReason;
+
+    #[test]
+    fn every_reason_is_in_its_place() {
+        for (index, reason) in CloseReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason.index(), index, "{}", reason.label());
+        }
+    }
+}

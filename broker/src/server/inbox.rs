@@ -1,0 +1,80 @@
+//! How the shards of a node talk to each other: one queue for each, filled in batches.
+
+use std::{
+    rc::Rc,
+    sync::{Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::{Shard, stream::Socket};
+use crate::hub::{Message, Seat};
+
+/// Where the answer to a message belongs: a publish of one connection of one shard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    pub(crate) shard: usize,
+    pub(crate) seat: Seat,
+    /// Seats are reused; the client's number tells whether it still is the same connection.
+    pub(crate) client: u64,
+    /// Which publish of that connection.
+    pub(crate) number: u64,
+}
+
+/// What a shard can be sent.
+pub(crate) enum Envelope {
+    /// A message for its subscribers, to be answered with their number.
+    Deliver(Message, Ticket),
+    /// The answer: one leg of a publish is complete.
+    Delivered(Ticket, u64),
+    /// A connection to take over.
+    Adopt(Socket),
+    /// A line for the connections that said MONITOR.
+    Monitor(Bytes),
+    /// Something rare to do on the shard's own thread.
+    Run(Box<dyn FnOnce(&Rc<Shard>) + Send>),
+}
+
+/// The queue of one shard. What waits in it is bounded: each connection may have only so many publishes that
+/// are not answered yet, and the rest is rare.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    queue: Mutex<Vec<Envelope>>,
+    arrived: Notify,
+}
+
+impl std::fmt::Debug for Inbox {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Inbox").finish_non_exhaustive()
+    }
+}
+
+impl Inbox {
+    /// Appends one envelope and wakes the shard.
+    pub(crate) fn push(&self, envelope: Envelope) {
+        self.lock().push(envelope);
+        self.arrived.notify_one();
+    }
+
+    /// Appends all of `batch`, leaving it empty, and wakes the shard once.
+    pub(crate) fn push_batch(&self, batch: &mut Vec<Envelope>) {
+        self.lock().append(batch);
+        self.arrived.notify_one();
+    }
+
+    /// Waits until there is something, and moves it into `batch`.
+    pub(crate) async fn receive(&self, batch: &mut Vec<Envelope>) {
+        loop {
+            std::mem::swap(&mut *self.lock(), batch);
+            if !batch.is_empty() {
+                return;
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Envelope>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

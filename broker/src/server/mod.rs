@@ -1,0 +1,27 @@
+//! The client plane: listeners, shards that own connections, sessions, commands.
+//!
+//! A shard is a thread with a single-threaded runtime. A connection lives on one shard for all its life; its
+//! task reads and runs commands. What is to be written is collected in the hub's outboxes and written once at
+//! the end of the event-loop turn, by the shard itself: a subscriber's task is not woken for a message.
+
+mod close;
+mod cmd;
+mod connection;
+mod directory;
+mod dispatch;
+mod inbox;
+mod listener;
+mod node;
+mod pause;
+mod session;
+mod shard;
+mod stats;
+mod stream;
+
+pub use close::CloseReason;
+pub use directory::{Directory, ShardSet};
+pub use listener::{ListenError, Listeners};
+pub use node::{Node, NodeSettings};
+pub use shard::Shard;
+pub use stats::{Counter, ShardStats};
+pub use stream::Liveness;

@@ -1,0 +1,76 @@
+//! What a connection has said about itself.
+
+use std::{collections::VecDeque, time::Instant};
+
+use carillon_proto::resp::{OwnedRequest, Protocol};
+
+/// The state of one client between its commands.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) name: Vec<u8>,
+    pub(crate) lib_name: Vec<u8>,
+    pub(crate) lib_ver: Vec<u8>,
+    pub(crate) protocol: Protocol,
+    pub(crate) database: u8,
+    pub(crate) replies: Replies,
+    /// Commands queued since MULTI.
+    pub(crate) transaction: Option<Transaction>,
+    /// Commands of EXEC that are still to be run, before anything else.
+    pub(crate) executing: VecDeque<OwnedRequest>,
+    pub(crate) is_monitor: bool,
+    pub(crate) connected: Instant,
+    pub(crate) last_active: Instant,
+    pub(crate) last_command: &'static str,
+}
+
+/// Whether the client wants replies: CLIENT REPLY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replies {
+    On,
+    Off,
+    /// The command that is running said SKIP: the next one is not answered.
+    SkipNext,
+    /// The command that is running is not answered.
+    Skipping,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Transaction {
+    pub(crate) queued: Vec<OwnedRequest>,
+    pub(crate) bytes: usize,
+    /// A command could not be queued: EXEC will refuse.
+    pub(crate) has_failed: bool,
+}
+
+impl Session {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            name: Vec::new(),
+            lib_name: Vec::new(),
+            lib_ver: Vec::new(),
+            protocol: Protocol::Resp2,
+            database: 0,
+            replies: Replies::On,
+            transaction: None,
+            executing: VecDeque::new(),
+            is_monitor: false,
+            connected: now,
+            last_active: now,
+            last_command: "NULL",
+        }
+    }
+
+    /// Whether the command that is running is answered.
+    pub(crate) fn wants_reply(&self) -> bool {
+        matches!(self.replies, Replies::On | Replies::SkipNext)
+    }
+
+    /// Steps CLIENT REPLY SKIP on, when a command is done.
+    pub(crate) fn command_done(&mut self) {
+        self.replies = match self.replies {
+            Replies::SkipNext => Replies::Skipping,
+            Replies::Skipping => Replies::On,
+            other => other,
+        };
+    }
+}

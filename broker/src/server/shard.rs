@@ -1,0 +1,341 @@
+//! One thread and the connections that live on it.
+
+use std::{
+    cell::{Cell, RefCell},
+    io::{self, IoSlice},
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    task::{Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::runtime::LocalOptions;
+
+use super::{
+    CloseReason, Node, ShardStats,
+    connection::Connection,
+    inbox::{Envelope, Ticket},
+    stream::{Socket, Stream},
+};
+use crate::hub::{ChannelKind, Hub, Message, Seat};
+
+/// Bytes that one read takes at most.
+pub(crate) const READ_BYTES: usize = 64 * 1024;
+
+/// Pieces that one write takes at most.
+const SLICES: usize = 64;
+
+/// How often slow and idle clients are looked for.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long a stopping shard waits for its last connections.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(8);
+
+/// The state of one shard. Never leaves its thread.
+#[derive(Debug)]
+pub struct Shard {
+    pub(crate) index: usize,
+    pub(crate) node: Arc<Node>,
+    pub(crate) hub: RefCell<Hub>,
+    /// Where connections without unfinished input read into.
+    pub(crate) scratch: RefCell<Vec<u8>>,
+    pub(crate) is_draining: Cell<bool>,
+    connections: RefCell<Vec<Option<Rc<Connection>>>>,
+    monitors: RefCell<Vec<Seat>>,
+    /// What is to be sent to the other shards at the end of the turn.
+    outgoing: RefCell<Vec<Vec<Envelope>>>,
+    flusher: RefCell<Option<Waker>>,
+    has_work: Cell<bool>,
+}
+
+impl Shard {
+    /// Serves until the node stops.
+    pub(crate) fn run(index: usize, node: Arc<Node>) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+            .expect("a shard needs an epoll descriptor; raise the limit on open files");
+        let shard = Rc::new(Self {
+            index,
+            hub: RefCell::new(Hub::new(node.hasher.clone())),
+            scratch: RefCell::new(Vec::with_capacity(READ_BYTES)),
+            is_draining: Cell::new(false),
+            connections: RefCell::default(),
+            monitors: RefCell::default(),
+            outgoing: RefCell::new((0..node.settings.shards).map(|_| Vec::new()).collect()),
+            flusher: RefCell::default(),
+            has_work: Cell::new(false),
+            node,
+        });
+        runtime.block_on(async {
+            tokio::task::spawn_local(flush_turns(Rc::clone(&shard)));
+            tokio::task::spawn_local(tick(Rc::clone(&shard)));
+            receive(&shard).await;
+        });
+    }
+
+    /// Counters of this shard.
+    pub(crate) fn stats(&self) -> &ShardStats {
+        &self.node.stats[self.index]
+    }
+
+    /// The connections of this shard.
+    pub(crate) fn connections(&self) -> Vec<Rc<Connection>> {
+        self.connections.borrow().iter().flatten().cloned().collect()
+    }
+
+    /// Puts a message on its way to every subscriber of the node. Returns the number of local receivers, and
+    /// the number of other shards that will answer `ticket` with theirs.
+    pub(crate) fn publish(
+        &self,
+        kind: ChannelKind,
+        channel: &[u8],
+        payload: &[u8],
+        ticket: Ticket,
+    ) -> (u64, u32) {
+        let receivers = self.hub.borrow_mut().publish(kind, channel, payload);
+        self.stats().published.add(1);
+        self.stats().delivered.add(receivers);
+        if self.node.settings.shards == 1 {
+            return (receivers, 0);
+        }
+        let others = self.node.directory.interested(kind, channel) & !(1 << self.index);
+        if others == 0 {
+            return (receivers, 0);
+        }
+        let message = Message {
+            kind,
+            channel: Bytes::copy_from_slice(channel),
+            payload: Bytes::copy_from_slice(payload),
+        };
+        let mut outgoing = self.outgoing.borrow_mut();
+        for (shard, batch) in outgoing.iter_mut().enumerate() {
+            if others & (1 << shard) != 0 {
+                batch.push(Envelope::Deliver(message.clone(), ticket));
+            }
+        }
+        self.schedule_flush();
+        (receivers, others.count_ones())
+    }
+
+    /// Sees to it that outboxes and batches are sent at the end of this turn.
+    pub(crate) fn schedule_flush(&self) {
+        if !self.has_work.replace(true)
+            && let Some(waker) = &*self.flusher.borrow()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Shows a command to everyone who said MONITOR.
+    pub(crate) fn show_to_monitors(&self, line: &[u8]) {
+        self.append_to_monitors(line);
+        for (shard, inbox) in self.node.inboxes.iter().enumerate() {
+            if shard != self.index {
+                inbox.push(Envelope::Monitor(Bytes::copy_from_slice(line)));
+            }
+        }
+    }
+
+    pub(crate) fn add_monitor(&self, seat: Seat) {
+        self.monitors.borrow_mut().push(seat);
+        self.node.monitors.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn remove_monitor(&self, seat: Seat) {
+        self.monitors.borrow_mut().retain(|other| *other != seat);
+        self.node.monitors.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Lets every connection answer what it has been sent, and end.
+    pub(crate) fn drain(&self) {
+        self.is_draining.set(true);
+        for connection in self.connections() {
+            connection.wake();
+        }
+    }
+
+    /// Gives the seat of a connection that has ended to the next one.
+    pub(crate) fn leave(&self, seat: Seat) {
+        self.connections.borrow_mut()[seat] = None;
+        self.hub.borrow_mut().disconnect(seat);
+        self.node.release();
+    }
+
+    /// Writes what waits for one connection, as far as its socket takes it.
+    pub(crate) fn write(&self, connection: &Connection) {
+        let seat = connection.seat;
+        loop {
+            let (result, len) = {
+                let hub = self.hub.borrow();
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let filled = hub.outbox(seat).slices(&mut slices);
+                if filled == 0 {
+                    connection.is_write_blocked.set(false);
+                    return;
+                }
+                let len: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
+                (connection.stream.try_write(&slices[..filled]), len)
+            };
+            match result {
+                Ok(written) => {
+                    self.stats().writes.add(1);
+                    self.stats().output_bytes.add(written as u64);
+                    self.hub.borrow_mut().advance(seat, written);
+                    if written < len {
+                        return self.wait_until_writable(connection);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return self.wait_until_writable(connection);
+                }
+                Err(error) => {
+                    self.hub.borrow_mut().discard_outbox(seat);
+                    return connection.close(CloseReason::from_io(&error));
+                }
+            }
+        }
+    }
+
+    fn wait_until_writable(&self, connection: &Connection) {
+        connection.is_write_blocked.set(true);
+        if self.hub.borrow().outbox(connection.seat).pending_bytes() > self.node.settings.outbox_hard_bytes {
+            self.hub.borrow_mut().discard_outbox(connection.seat);
+            return connection.close(CloseReason::OutboxHardLimit);
+        }
+        connection.wake();
+    }
+
+    fn append_to_monitors(&self, line: &[u8]) {
+        for &seat in &*self.monitors.borrow() {
+            self.hub.borrow_mut().append(seat, line);
+        }
+        self.schedule_flush();
+    }
+
+    /// One end of a turn.
+    fn flush(&self, seats: &mut Vec<Seat>) {
+        // The other shards first: they can work while this one writes.
+        for (shard, batch) in self.outgoing.borrow_mut().iter_mut().enumerate() {
+            if !batch.is_empty() {
+                self.node.inboxes[shard].push_batch(batch);
+            }
+        }
+        self.hub.borrow_mut().take_dirty(seats);
+        for &seat in &*seats {
+            let connection = self.connections.borrow()[seat].clone();
+            if let Some(connection) = connection {
+                if connection.is_write_blocked.get() {
+                    // Its socket is full; only the limit on what may wait needs a look.
+                    self.wait_until_writable(&connection);
+                } else {
+                    self.write(&connection);
+                }
+            }
+        }
+    }
+
+    fn open(self: &Rc<Self>, envelope: Envelope) {
+        match envelope {
+            Envelope::Deliver(message, ticket) => {
+                let receivers =
+                    self.hub.borrow_mut().publish(message.kind, &message.channel, &message.payload);
+                self.stats().delivered.add(receivers);
+                self.outgoing.borrow_mut()[ticket.shard].push(Envelope::Delivered(ticket, receivers));
+            }
+            Envelope::Delivered(ticket, receivers) => {
+                let connection = self.connections.borrow().get(ticket.seat).cloned().flatten();
+                if let Some(connection) = connection.filter(|connection| connection.id == ticket.client) {
+                    connection.delivered(self, ticket.number, receivers);
+                }
+            }
+            Envelope::Adopt(socket) => self.adopt(socket),
+            Envelope::Monitor(line) => self.append_to_monitors(&line),
+            Envelope::Run(action) => action(self),
+        }
+    }
+
+    fn adopt(self: &Rc<Self>, socket: Socket) {
+        let id = self.node.next_client(self.index);
+        self.stats().connections.add(1);
+        let stream = match Stream::new(socket.kind, self.node.settings.liveness) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(client = id, addr = socket.peer, %error, "a connection could not be set up");
+                self.node.release();
+                return;
+            }
+        };
+        let seat = self.hub.borrow_mut().connect();
+        let connection = Rc::new(Connection::new(id, seat, stream, socket.peer, socket.local));
+        let mut connections = self.connections.borrow_mut();
+        if connections.len() <= seat {
+            connections.resize_with(seat + 1, || None);
+        }
+        connections[seat] = Some(Rc::clone(&connection));
+        tokio::task::spawn_local(super::connection::serve(Rc::clone(self), connection));
+    }
+}
+
+/// Runs whenever something has been put into an outbox or a batch. It is woken by the first, so it runs after
+/// every task that was ready in the same turn, and sends what all of them have left.
+async fn flush_turns(shard: Rc<Shard>) {
+    let mut seats = Vec::new();
+    std::future::poll_fn::<(), _>(|context| {
+        if shard.flusher.borrow().is_none() {
+            *shard.flusher.borrow_mut() = Some(context.waker().clone());
+        }
+        if shard.has_work.replace(false) {
+            shard.flush(&mut seats);
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Looks once a second for clients that are too slow.
+async fn tick(shard: Rc<Shard>) {
+    let settings = shard.node.settings.clone();
+    let mut interval = tokio::time::interval(TICK);
+    loop {
+        interval.tick().await;
+        let now = Instant::now();
+        for connection in shard.connections() {
+            let pending = shard.hub.borrow().outbox(connection.seat).pending_bytes();
+            if pending <= settings.outbox_soft_bytes {
+                connection.slow_since.set(None);
+                continue;
+            }
+            let since = connection.slow_since.get().unwrap_or(now);
+            connection.slow_since.set(Some(since));
+            if now.duration_since(since) >= Duration::from_secs(settings.outbox_soft_s) {
+                shard.hub.borrow_mut().discard_outbox(connection.seat);
+                connection.close(CloseReason::OutboxSoftLimit);
+            }
+        }
+    }
+}
+
+/// Takes what arrives from other threads, until the shard is drained.
+async fn receive(shard: &Rc<Shard>) {
+    let mut batch = Vec::new();
+    let mut drain_end = None;
+    loop {
+        let wait = shard.node.inboxes[shard.index].receive(&mut batch);
+        if shard.is_draining.get() {
+            let end = *drain_end.get_or_insert_with(|| Instant::now() + DRAIN_TIME_MAX);
+            if shard.connections().is_empty() || Instant::now() >= end {
+                return;
+            }
+            // Connections end on tasks of their own: look again soon.
+            let _ = tokio::time::timeout(Duration::from_millis(20), wait).await;
+        } else {
+            wait.await;
+        }
+        for envelope in batch.drain(..) {
+            shard.open(envelope);
+        }
+        shard.schedule_flush();
+    }
+}
