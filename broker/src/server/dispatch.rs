@@ -1,0 +1,300 @@
+//! From a request to its handler, with Redis's checks in Redis's order.
+
+use std::{sync::atomic::Ordering, time::Instant};
+
+use carillon_proto::{
+    command::{self, CommandId, CommandSpec, Flags},
+    resp::{OwnedRequest, Protocol, Request},
+};
+
+use super::{
+    CloseReason, Node, Shard,
+    cmd,
+    connection::{Connection, Deferred},
+    session::Transaction,
+};
+use crate::hub::{Seat, SubscriptionKind};
+
+/// Bytes that the commands queued since MULTI may hold.
+const TRANSACTION_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What a command means for its connection.
+pub(crate) enum Flow {
+    /// It is answered, or will be in its turn.
+    Continue,
+    /// Its answer takes other shards.
+    Defer(Deferred),
+    /// It ends the connection.
+    Close(CloseReason),
+}
+
+/// What a handler works with.
+pub(crate) struct Call<'a> {
+    pub(crate) shard: &'a std::rc::Rc<Shard>,
+    pub(crate) connection: &'a std::rc::Rc<Connection>,
+    pub(crate) request: Request<'a>,
+    pub(crate) is_queued: bool,
+}
+
+impl Call<'_> {
+    pub(crate) fn reply(&self, write: impl FnOnce(&mut carillon_proto::resp::Encoder<'_>)) -> Flow {
+        self.connection.reply(self.shard, write);
+        Flow::Continue
+    }
+
+    pub(crate) fn ok(&self) -> Flow {
+        self.reply(|reply| reply.simple("OK"))
+    }
+
+    pub(crate) fn error(&self, text: impl AsRef<[u8]>) -> Flow {
+        self.shard.stats().errors.add(1);
+        self.reply(|reply| reply.error(text))
+    }
+
+    pub(crate) fn arg(&self, index: usize) -> &[u8] {
+        self.request.arg(index)
+    }
+
+    /// Whether the argument at `index` is `word`, in any case.
+    pub(crate) fn is(&self, index: usize, word: &str) -> bool {
+        self.request.get(index).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.request.len()
+    }
+}
+
+/// Whether a request is a PUBLISH or SPUBLISH: the only commands that may be in flight together.
+pub(crate) fn is_publish(request: Request<'_>) -> bool {
+    let name = request.arg(0);
+    name.eq_ignore_ascii_case(b"publish") || name.eq_ignore_ascii_case(b"spublish")
+}
+
+/// Runs, queues or refuses a request.
+pub(crate) fn run<'a>(
+    shard: &'a std::rc::Rc<Shard>,
+    connection: &'a std::rc::Rc<Connection>,
+    request: Request<'a>,
+) -> Flow {
+    let call = Call { shard, connection, request, is_queued: false };
+    let flow = admit(&call);
+    if !matches!(flow, Flow::Defer(_)) {
+        connection.session.borrow_mut().command_done();
+    }
+    flow
+}
+
+/// Runs a request that EXEC has released.
+pub(crate) fn run_queued<'a>(
+    shard: &'a std::rc::Rc<Shard>,
+    connection: &'a std::rc::Rc<Connection>,
+    request: Request<'a>,
+) -> Flow {
+    let call = Call { shard, connection, request, is_queued: true };
+    // It was in the table when it was queued, and the table does not change.
+    let Ok(spec) = look_up(request) else { return Flow::Continue };
+    let flow = execute(&call, spec);
+    if !matches!(flow, Flow::Defer(_)) {
+        connection.session.borrow_mut().command_done();
+    }
+    flow
+}
+
+fn admit(call: &Call<'_>) -> Flow {
+    let name = call.arg(0);
+    if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
+        return Flow::Close(CloseReason::HttpRequest);
+    }
+    if name.eq_ignore_ascii_case(b"quit") {
+        call.ok();
+        return Flow::Close(CloseReason::Quit);
+    }
+    let spec = match look_up(call.request) {
+        Ok(spec) => spec,
+        Err(text) => return refuse(call, None, &text),
+    };
+    let in_transaction = call.connection.session.borrow().transaction.is_some();
+    if in_transaction && spec.flags.contains(Flags::NO_MULTI) {
+        return refuse(call, Some(spec), b"ERR Command not allowed inside a transaction");
+    }
+    if !allowed_while_subscribed(spec.id)
+        && call.connection.session.borrow().protocol == Protocol::Resp2
+        && call.shard.hub.borrow().counts(call.connection.seat).any()
+    {
+        let text = format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            spec.name
+        );
+        return refuse(call, Some(spec), text.as_bytes());
+    }
+    let runs_at_once = matches!(
+        spec.id,
+        CommandId::Exec | CommandId::Discard | CommandId::Multi | CommandId::Watch | CommandId::Reset
+    );
+    if in_transaction && !runs_at_once {
+        return queue(call);
+    }
+    execute(call, spec)
+}
+
+fn look_up(request: Request<'_>) -> Result<&'static CommandSpec, Vec<u8>> {
+    let spec = command::find(request.arg(0)).ok_or_else(|| unknown_command(request))?;
+    let spec = match request.get(1) {
+        Some(name) if !spec.subcommands.is_empty() => {
+            spec.subcommand(name).ok_or_else(|| unknown_subcommand(spec, name))?
+        }
+        _ => spec,
+    };
+    if spec.accepts(request.len()) {
+        Ok(spec)
+    } else {
+        Err(format!("ERR wrong number of arguments for '{}' command", spec.name).into_bytes())
+    }
+}
+
+/// Characters of unknown names and arguments that an error repeats.
+const REPEATED_MAX: usize = 128;
+
+fn unknown_command(request: Request<'_>) -> Vec<u8> {
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend_from_slice(repeated(request.arg(0), REPEATED_MAX));
+    text.extend_from_slice(b"', with args beginning with: ");
+    let mut args = Vec::new();
+    for arg in request.args(1) {
+        if args.len() >= REPEATED_MAX {
+            break;
+        }
+        let shown = repeated(arg, REPEATED_MAX - args.len());
+        args.push(b'\'');
+        args.extend_from_slice(shown);
+        args.extend_from_slice(b"' ");
+    }
+    text.append(&mut args);
+    text
+}
+
+fn unknown_subcommand(spec: &CommandSpec, name: &[u8]) -> Vec<u8> {
+    let mut text = b"ERR unknown subcommand '".to_vec();
+    text.extend_from_slice(repeated(name, REPEATED_MAX));
+    text.extend_from_slice(format!("'. Try {} HELP.", spec.name.to_ascii_uppercase()).as_bytes());
+    text
+}
+
+/// The start of an argument, up to the zero byte at which Redis's formatting stops.
+fn repeated(arg: &[u8], len_max: usize) -> &[u8] {
+    let end = arg.iter().take(len_max).position(|byte| *byte == 0).unwrap_or(len_max.min(arg.len()));
+    &arg[..end]
+}
+
+/// Answers a request that is not run, which also makes a transaction fail.
+fn refuse(call: &Call<'_>, spec: Option<&CommandSpec>, text: &[u8]) -> Flow {
+    if let Some(transaction) = &mut call.connection.session.borrow_mut().transaction {
+        transaction.has_failed = true;
+    }
+    if spec.is_some_and(|spec| spec.id == CommandId::Exec) {
+        call.connection.session.borrow_mut().transaction = None;
+        let reason = text.strip_prefix(b"ERR ").unwrap_or(text);
+        return call.error([b"EXECABORT Transaction discarded because of: ", reason].concat());
+    }
+    call.error(text)
+}
+
+fn allowed_while_subscribed(id: CommandId) -> bool {
+    matches!(
+        id,
+        CommandId::Subscribe
+            | CommandId::Psubscribe
+            | CommandId::Ssubscribe
+            | CommandId::Unsubscribe
+            | CommandId::Punsubscribe
+            | CommandId::Sunsubscribe
+            | CommandId::Ping
+            | CommandId::Quit
+            | CommandId::Reset
+    )
+}
+
+fn queue(call: &Call<'_>) -> Flow {
+    {
+        let mut session = call.connection.session.borrow_mut();
+        let transaction = session.transaction.get_or_insert_with(Transaction::default);
+        let request = OwnedRequest::from(call.request);
+        if transaction.bytes + request.bytes() > TRANSACTION_BYTES_MAX {
+            transaction.has_failed = true;
+            drop(session);
+            return call.error(format!(
+                "ERR transaction of more than {TRANSACTION_BYTES_MAX} bytes; run EXEC more often"
+            ));
+        }
+        transaction.bytes += request.bytes();
+        transaction.queued.push(request);
+    }
+    call.reply(|reply| reply.simple("QUEUED"))
+}
+
+fn execute(call: &Call<'_>, spec: &'static CommandSpec) -> Flow {
+    call.shard.stats().commands.add(1);
+    {
+        let mut session = call.connection.session.borrow_mut();
+        session.last_active = Instant::now();
+        session.last_command = spec.name;
+    }
+    let flow = cmd::run(call, spec.id);
+    if call.shard.node.monitors.load(Ordering::Relaxed) > 0
+        && !spec.flags.contains(Flags::ADMIN)
+        && spec.id != CommandId::Exec
+    {
+        show(call, spec);
+    }
+    flow
+}
+
+/// Sends a command to those who said MONITOR, in the form of redis-cli.
+fn show(call: &Call<'_>, spec: &CommandSpec) {
+    let now = Node::unix_time();
+    let database = call.connection.session.borrow().database;
+    let (seconds, micros) = (now.as_secs(), now.subsec_micros());
+    let mut line = format!("+{seconds}.{micros:06} [{database} {}]", call.connection.peer).into_bytes();
+    for (index, arg) in call.request.args(0).enumerate() {
+        line.push(b' ');
+        if spec.id == CommandId::Auth && index > 0 {
+            line.extend_from_slice(b"\"(redacted)\"");
+        } else {
+            cmd::quote(&mut line, arg);
+        }
+    }
+    line.extend_from_slice(b"\r\n");
+    call.shard.show_to_monitors(&line);
+}
+
+/// Subscribes a connection and notes it in the node's directory.
+pub(crate) fn subscribe(shard: &Shard, seat: Seat, kind: SubscriptionKind, name: &[u8]) {
+    if shard.hub.borrow_mut().subscribe(seat, kind, name) {
+        shard.node.directory.add(kind, name, shard.index);
+    }
+}
+
+/// Ends one subscription.
+pub(crate) fn unsubscribe(shard: &Shard, seat: Seat, kind: SubscriptionKind, name: &[u8]) {
+    if shard.hub.borrow_mut().unsubscribe(seat, kind, name) {
+        shard.node.directory.remove(kind, name, shard.index);
+    }
+}
+
+/// Ends all subscriptions of one kind, telling the name of each. Returns their number.
+pub(crate) fn unsubscribe_all(
+    shard: &Shard,
+    seat: Seat,
+    kind: SubscriptionKind,
+    mut ended: impl FnMut(&[u8]),
+) -> usize {
+    let mut count = 0;
+    loop {
+        let name = shard.hub.borrow().any_subscription(seat, kind).map(<[u8]>::to_vec);
+        let Some(name) = name else { return count };
+        unsubscribe(shard, seat, kind, &name);
+        ended(&name);
+        count += 1;
+    }
+}
