@@ -53,6 +53,8 @@ pub(crate) struct Connection {
     pub(crate) session: RefCell<Session>,
     /// The socket took no more: its task waits until it does.
     pub(crate) is_write_blocked: Cell<bool>,
+    /// Its task runs no commands until what waits for the client has left.
+    pub(crate) waits_for_room: Cell<bool>,
     /// Since when its outbox is above the soft limit.
     pub(crate) slow_since: Cell<Option<Instant>>,
     /// Bytes of input that are not a complete request yet, or wait to be run.
@@ -93,6 +95,7 @@ impl Connection {
             local,
             session: RefCell::new(Session::new(Instant::now())),
             is_write_blocked: Cell::new(false),
+            waits_for_room: Cell::new(false),
             slow_since: Cell::new(None),
             unread_input: Cell::new(0),
             publishes: RefCell::default(),
@@ -396,18 +399,10 @@ impl Reader<'_> {
             if !is_registered {
                 *connection.waker.borrow_mut() = Some(context.waker().clone());
             }
-            if connection.is_write_blocked.get() {
-                match connection.stream.poll_write_ready(context) {
-                    Poll::Ready(_) => {
-                        connection.is_write_blocked.set(false);
-                        shard.write(connection);
-                        if connection.is_write_blocked.get() {
-                            // Registers for the next time.
-                            let _ = connection.stream.poll_write_ready(context).map(|_| context.waker().wake_by_ref());
-                        }
-                    }
-                    Poll::Pending => {}
-                }
+            // A write that blocks again has made the socket not ready, so this ends by waiting for it.
+            while connection.is_write_blocked.get() && connection.stream.poll_write_ready(context).is_ready() {
+                connection.is_write_blocked.set(false);
+                shard.write(connection);
             }
             if connection.is_closing() {
                 return Poll::Ready(Ok(false));
@@ -418,7 +413,8 @@ impl Reader<'_> {
                 }
                 return connection.stream.poll_read_ready(context).map(|ready| ready.map(|()| true));
             }
-            if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(Ok(false)) }
+            connection.waits_for_room.set(std::mem::take(&mut is_first));
+            if connection.waits_for_room.get() { Poll::Pending } else { Poll::Ready(Ok(false)) }
         })
         .await
     }

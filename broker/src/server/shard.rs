@@ -167,25 +167,23 @@ impl Shard {
     pub(crate) fn write(&self, connection: &Connection) {
         let seat = connection.seat;
         loop {
-            let (result, len) = {
+            let result = {
                 let hub = self.hub.borrow();
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let filled = hub.outbox(seat).slices(&mut slices);
                 if filled == 0 {
-                    connection.is_write_blocked.set(false);
+                    if connection.waits_for_room.get() {
+                        connection.wake();
+                    }
                     return;
                 }
-                let len: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
-                (connection.stream.try_write(&slices[..filled]), len)
+                connection.stream.try_write(&slices[..filled])
             };
             match result {
                 Ok(written) => {
                     self.stats().writes.add(1);
                     self.stats().output_bytes.add(written as u64);
                     self.hub.borrow_mut().advance(seat, written);
-                    if written < len {
-                        return self.wait_until_writable(connection);
-                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return self.wait_until_writable(connection);

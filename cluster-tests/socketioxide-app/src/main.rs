@@ -1,5 +1,5 @@
 //! One Socket.IO server of a cluster, as the documentation of `socketioxide-redis` shows it, for
-//! `compat/suites/socketioxide.test.mjs` to drive: sockets come in over Socket.IO, orders over
+//! `compat/socketioxide.test.mjs` to drive: sockets come in over Socket.IO, orders over
 //! `POST /control` with one JSON object each.
 //!
 //! Nothing here catches a broker's error to make it look better: an order that fails answers 500
@@ -27,9 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Driver::Redis => {
             let client = redis::Client::open(format!("{}?protocol=resp3", options.broker))?;
             let adapter = RedisAdapterCtr::new_with_redis(&client).await?;
-            let (layer, io) = SocketIo::builder()
-                .with_adapter::<RedisAdapter<_>>(adapter)
-                .build_layer();
+            let (layer, io) = SocketIo::builder().with_adapter::<RedisAdapter<_>>(adapter).build_layer();
             io.ns("/", on_connect).await?;
             serve(control_routes(io).layer(layer)).await
         }
@@ -39,9 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             config.version = fred::types::RespVersion::RESP3;
             let client = fred::prelude::Builder::from_config(config).build_subscriber_client()?;
             let adapter = RedisAdapterCtr::new_with_fred(client).await?;
-            let (layer, io) = SocketIo::builder()
-                .with_adapter::<FredAdapter<_>>(adapter)
-                .build_layer();
+            let (layer, io) = SocketIo::builder().with_adapter::<FredAdapter<_>>(adapter).build_layer();
             io.ns("/", on_connect).await?;
             serve(control_routes(io).layer(layer)).await
         }
@@ -50,14 +46,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Every socket may choose its rooms and answers acknowledgements: all that the suite asks of it.
 async fn on_connect<A: Adapter>(socket: SocketRef<A>) {
-    socket.on(
-        "join",
-        async |socket: SocketRef<A>, Data::<String>(room), ack: AckSender<A>| {
-            socket.join(room);
-            // A socket that left before its answer is no failure of the broker.
-            let _ = ack.send(&"joined");
-        },
-    );
+    socket.on("join", async |socket: SocketRef<A>, Data::<String>(room), ack: AckSender<A>| {
+        socket.join(room);
+        // A socket that left before its answer is no failure of the broker.
+        let _ = ack.send(&"joined");
+    });
 }
 
 fn control_routes<A: Adapter>(io: SocketIo<A>) -> Router {
