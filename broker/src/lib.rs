@@ -1,2 +1,9 @@
-//! Carillon
+//! The Carillon broker: pub/sub for Socket.IO and everything else that uses Redis's.
+//!
+//! Layers, imports running downward only: [`app`] wires; [`config`] says what can be set; [`server`] is the
+//! client plane; [`hub`] holds subscriptions and outboxes and knows neither sockets nor clocks.
+
+pub mod app;
+pub mod config;
 pub mod hub;
+pub mod server;

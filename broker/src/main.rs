@@ -1,1 +1,52 @@
-fn main(){}
+//! The `carillon` binary.
+
+use std::process::ExitCode;
+
+use carillon_broker::{
+    app,
+    config::{Command, CommandLine, LogFormat, ServeSettings},
+};
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+/// `EX_USAGE` of sysexits.h: what was asked for cannot be done as asked.
+const EXIT_USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let command_line = CommandLine::try_parse().unwrap_or_else(|error| {
+        let _ = error.print();
+        std::process::exit(if error.use_stderr() { EXIT_USAGE.into() } else { 0 });
+    });
+    let settings = match command_line.command {
+        Some(Command::Serve(settings)) => *settings,
+        None => command_line.serve,
+    };
+    if let Err(error) = start_log(&settings) {
+        eprintln!("carillon: --log-level '{}': {error}", settings.log_level);
+        return ExitCode::from(EXIT_USAGE);
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("carillon: cannot start a runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(app::serve(&settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "carillon ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log(settings: &ServeSettings) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter = EnvFilter::builder().parse(&settings.log_level)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

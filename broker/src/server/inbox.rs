@@ -36,6 +36,18 @@ pub(crate) enum Envelope {
     Run(Box<dyn FnOnce(&Rc<Shard>) + Send>),
 }
 
+impl std::fmt::Debug for Envelope {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Deliver(..) => "Deliver",
+            Self::Delivered(..) => "Delivered",
+            Self::Adopt(_) => "Adopt",
+            Self::Monitor(_) => "Monitor",
+            Self::Run(_) => "Run",
+        })
+    }
+}
+
 /// The queue of one shard. What waits in it is bounded: each connection may have only so many publishes that
 /// are not answered yet, and the rest is rare.
 #[derive(Default)]

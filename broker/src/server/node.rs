@@ -5,7 +5,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -61,7 +61,7 @@ pub struct Node {
     /// Connections that said MONITOR, in all shards.
     pub(crate) monitors: AtomicUsize,
     clients: AtomicUsize,
-    last_client: AtomicU64,
+    accepted: AtomicUsize,
     is_stopping: AtomicBool,
     stop: watch::Sender<bool>,
 }
@@ -80,7 +80,7 @@ impl Node {
             pause: Pause::default(),
             monitors: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
-            last_client: AtomicU64::new(0),
+            accepted: AtomicUsize::new(0),
             is_stopping: AtomicBool::new(false),
             stop: watch::Sender::new(false),
             settings,
@@ -132,16 +132,15 @@ impl Node {
         self.stats.iter().map(counter).sum()
     }
 
-    /// Hands a connection to a shard, in turn. False when the node has as many as it may have.
-    pub(crate) fn adopt(&self, socket: Socket) -> bool {
+    /// Hands a connection to a shard, in turn. Gives it back when the node has as many as it may have.
+    pub(crate) fn adopt(&self, socket: Socket) -> Result<(), Socket> {
         if self.clients.fetch_add(1, Ordering::Relaxed) >= self.settings.clients_max {
             self.clients.fetch_sub(1, Ordering::Relaxed);
-            return false;
+            return Err(socket);
         }
-        let shard = self.last_client.load(Ordering::Relaxed) as usize % self.settings.shards;
-        self.last_client.fetch_add(1, Ordering::Relaxed);
+        let shard = self.accepted.fetch_add(1, Ordering::Relaxed) % self.settings.shards;
         self.inboxes[shard].push(Envelope::Adopt(socket));
-        true
+        Ok(())
     }
 
     /// A number for a new connection.

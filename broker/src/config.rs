@@ -1,0 +1,70 @@
+//! What can be set, as flags and as `CARILLON_*` environment variables.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use carillon_proto::limits::{ARGUMENT_BYTES_MAX_CEILING, ARGUMENT_BYTES_MAX_DEFAULT};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A pub/sub broker that speaks Redis's protocol.
+#[derive(Debug, Parser)]
+#[command(name = "carillon", version, args_conflicts_with_subcommands = true)]
+pub struct CommandLine {
+    /// What to do; `serve` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Settings of `serve`.
+    #[command(flatten)]
+    pub serve: ServeSettings,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a broker node.
+    Serve(Box<ServeSettings>),
+}
+
+/// Settings of a node.
+#[derive(Args, Clone, Debug)]
+pub struct ServeSettings {
+    /// Address for clients; port 0 takes a free one.
+    #[arg(long, env = "CARILLON_CLIENT_ADDR", default_value = "127.0.0.1:6379")]
+    pub client_addr: SocketAddr,
+    /// Unix socket for clients, beside the address.
+    #[arg(long, env = "CARILLON_CLIENT_UNIX")]
+    pub client_unix: Option<PathBuf>,
+    /// The node's name in its log.
+    #[arg(long, env = "CARILLON_NAME", default_value = "carillon")]
+    pub name: String,
+    /// Threads that serve clients.
+    #[arg(long, env = "CARILLON_SHARDS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub shards: u8,
+    /// Most clients at a time.
+    #[arg(long, env = "CARILLON_CLIENTS_MAX", default_value_t = 10_000)]
+    pub clients_max: usize,
+    /// Longest payload, in bytes.
+    #[arg(long, env = "CARILLON_PAYLOAD_BYTES_MAX", default_value_t = ARGUMENT_BYTES_MAX_DEFAULT as u64,
+          value_parser = clap::value_parser!(u64).range(1024..=ARGUMENT_BYTES_MAX_CEILING as u64))]
+    pub payload_bytes_max: u64,
+    /// Seconds of silence before a client's host is probed; 0 never probes.
+    #[arg(long, env = "CARILLON_TCP_KEEPALIVE_S", default_value_t = 4)]
+    pub tcp_keepalive_s: u64,
+    /// Milliseconds after which a client's host that acknowledges nothing is given up; 0 leaves it to the kernel.
+    #[arg(long, env = "CARILLON_TCP_USER_TIMEOUT_MS", default_value_t = 6_000)]
+    pub tcp_user_timeout_ms: u64,
+    /// Form of the log on standard error.
+    #[arg(long, env = "CARILLON_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace, or a tracing filter.
+    #[arg(long, env = "CARILLON_LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,126 @@
+//! [INFO](https://redis.io/docs/latest/commands/info/), TIME and ROLE.
+
+use std::fmt::Write as _;
+
+use super::session::REDIS_VERSION;
+use crate::{
+    hub::SubscriptionKind,
+    server::{
+        CloseReason, Node,
+        dispatch::{Call, Flow},
+    },
+};
+
+/// Sections in Redis's order, each with the function that writes its fields.
+const SECTIONS: [(&str, fn(&Node, &mut String)); 9] = [
+    ("Server", server),
+    ("Clients", clients),
+    ("Memory", memory),
+    ("Persistence", persistence),
+    ("Stats", stats),
+    ("Replication", replication),
+    ("CPU", |_, _| {}),
+    ("Cluster", |_, text| text.push_str("cluster_enabled:0\r\n")),
+    ("Keyspace", |_, _| {}),
+];
+
+pub(super) fn info(call: &Call<'_>) -> Flow {
+    let wanted: Vec<String> =
+        call.request.args(1).map(|arg| String::from_utf8_lossy(arg).to_ascii_lowercase()).collect();
+    let wants_all =
+        wanted.is_empty() || wanted.iter().any(|word| matches!(word.as_str(), "all" | "default" | "everything"));
+    let mut text = String::new();
+    for (name, write) in SECTIONS {
+        if wants_all || wanted.contains(&name.to_ascii_lowercase()) {
+            if !text.is_empty() {
+                text.push_str("\r\n");
+            }
+            let _ = write!(text, "# {name}\r\n");
+            write(&call.shard.node, &mut text);
+        }
+    }
+    call.reply(|reply| reply.verbatim(text))
+}
+
+fn server(node: &Node, text: &mut String) {
+    let uptime = node.started.elapsed().as_secs();
+    field(text, "redis_version", REDIS_VERSION);
+    field(text, "carillon_version", env!("CARGO_PKG_VERSION"));
+    field(text, "redis_mode", "standalone");
+    field(text, "os", std::env::consts::OS);
+    field(text, "arch_bits", usize::BITS);
+    field(text, "multiplexing_api", "epoll");
+    field(text, "process_id", std::process::id());
+    field(text, "run_id", &node.run_id);
+    field(text, "tcp_port", node.settings.tcp_port);
+    field(text, "server_time_usec", Node::unix_time().as_micros());
+    field(text, "uptime_in_seconds", uptime);
+    field(text, "uptime_in_days", uptime / 86_400);
+    field(text, "shards", node.settings.shards);
+}
+
+fn clients(node: &Node, text: &mut String) {
+    field(text, "connected_clients", node.clients());
+    field(text, "maxclients", node.settings.clients_max);
+    field(text, "blocked_clients", 0);
+}
+
+fn memory(_: &Node, text: &mut String) {
+    field(text, "maxmemory", 0);
+    field(text, "maxmemory_policy", "noeviction");
+}
+
+fn persistence(_: &Node, text: &mut String) {
+    field(text, "loading", 0);
+    field(text, "async_loading", 0);
+    field(text, "rdb_bgsave_in_progress", 0);
+    field(text, "rdb_last_bgsave_status", "ok");
+    field(text, "aof_enabled", 0);
+}
+
+fn stats(node: &Node, text: &mut String) {
+    field(text, "total_connections_received", node.total(|stats| stats.connections.get()));
+    field(text, "total_commands_processed", node.total(|stats| stats.commands.get()));
+    field(text, "total_net_input_bytes", node.total(|stats| stats.input_bytes.get()));
+    field(text, "total_net_output_bytes", node.total(|stats| stats.output_bytes.get()));
+    field(text, "total_reads_processed", node.total(|stats| stats.reads.get()));
+    field(text, "total_writes_processed", node.total(|stats| stats.writes.get()));
+    field(text, "total_error_replies", node.total(|stats| stats.errors.get()));
+    field(text, "pubsub_channels", node.directory.len(SubscriptionKind::Channel));
+    field(text, "pubsub_patterns", node.directory.len(SubscriptionKind::Pattern));
+    field(text, "pubsubshard_channels", node.directory.len(SubscriptionKind::ShardChannel));
+    field(text, "messages_published", node.total(|stats| stats.published.get()));
+    field(text, "messages_delivered", node.total(|stats| stats.delivered.get()));
+    for reason in CloseReason::ALL {
+        let name = format!("closed_{}", reason.label());
+        field(text, &name, node.total(|stats| stats.closed[reason.index()].get()));
+    }
+}
+
+fn replication(_: &Node, text: &mut String) {
+    field(text, "role", "master");
+    field(text, "connected_slaves", 0);
+    field(text, "master_repl_offset", 0);
+}
+
+fn field(text: &mut String, name: &str, value: impl std::fmt::Display) {
+    let _ = write!(text, "{name}:{value}\r\n");
+}
+
+pub(super) fn time(call: &Call<'_>) -> Flow {
+    let now = Node::unix_time();
+    call.reply(|reply| {
+        reply.array(2);
+        reply.bulk_integer(now.as_secs());
+        reply.bulk_integer(now.subsec_micros());
+    })
+}
+
+pub(super) fn role(call: &Call<'_>) -> Flow {
+    call.reply(|reply| {
+        reply.array(3);
+        reply.bulk("master");
+        reply.integer(0);
+        reply.array(0);
+    })
+}

@@ -1,0 +1,151 @@
+//! Accepting connections.
+
+use std::{
+    io::{self, Write as _},
+    net::{SocketAddr, TcpListener},
+    os::unix::net::UnixListener,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::io::unix::AsyncFd;
+
+use super::{
+    Node,
+    stream::{Socket, SocketKind},
+};
+
+/// How long accepting rests after an error, which is nearly always a lack of file descriptors.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+const BACKLOG: i32 = 4096;
+
+/// An address that could not be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// A TCP address.
+    #[error("cannot listen on {addr}: {source}; is another server running there?")]
+    Tcp {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A Unix socket.
+    #[error("cannot listen on {}: {source}", path.display())]
+    Unix {
+        /// The path asked for.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The sockets on which clients arrive.
+#[derive(Debug)]
+pub struct Listeners {
+    tcp: TcpListener,
+    unix: Option<(UnixListener, PathBuf)>,
+    /// The TCP address, with the port that was chosen when 0 was asked for.
+    pub addr: SocketAddr,
+}
+
+impl Listeners {
+    /// Listens on a TCP address and, if given, on a Unix socket. A socket file that nobody listens on is
+    /// replaced.
+    pub fn bind(addr: SocketAddr, unix: Option<&Path>) -> Result<Self, ListenError> {
+        let tcp_error = |source| ListenError::Tcp { addr, source };
+        let tcp = bind_tcp(addr).map_err(tcp_error)?;
+        let addr = tcp.local_addr().map_err(tcp_error)?;
+        let unix = match unix {
+            None => None,
+            Some(path) => {
+                let listener = bind_unix(path)
+                    .map_err(|source| ListenError::Unix { path: path.to_owned(), source })?;
+                Some((listener, path.to_owned()))
+            }
+        };
+        Ok(Self { tcp, unix, addr })
+    }
+
+    /// Accepts until the node stops, then closes the sockets.
+    pub async fn serve(self, node: Arc<Node>) -> io::Result<()> {
+        let tcp = AsyncFd::register(self.tcp)?;
+        let local: Arc<str> = self.addr.to_string().into();
+        let accept_tcp = accept_all(&node, &tcp, |listener| {
+            let (socket, peer) = listener.accept()?;
+            socket.set_nonblocking(true)?;
+            let local = socket.local_addr().map_or_else(|_| Arc::clone(&local), |addr| addr.to_string().into());
+            Ok(Socket { kind: SocketKind::Tcp(socket), peer: peer.to_string(), local })
+        });
+        let Some((unix, path)) = self.unix else {
+            tokio::select! {
+                () = accept_tcp => {}
+                () = node.stopped() => {}
+            }
+            return Ok(());
+        };
+        let unix = AsyncFd::register(unix)?;
+        let name = format!("{}:0", path.display());
+        let accept_unix = accept_all(&node, &unix, |listener| {
+            let (socket, _) = listener.accept()?;
+            socket.set_nonblocking(true)?;
+            Ok(Socket { kind: SocketKind::Unix(socket), peer: name.clone(), local: name.as_str().into() })
+        });
+        tokio::select! {
+            () = accept_tcp => {}
+            () = accept_unix => {}
+            () = node.stopped() => {}
+        }
+        std::fs::remove_file(path)
+    }
+}
+
+async fn accept_all<L: std::os::fd::AsRawFd>(
+    node: &Node,
+    listener: &AsyncFd<L>,
+    accept: impl Fn(&L) -> io::Result<Socket>,
+) {
+    loop {
+        let accepted = listener.async_io(tokio::io::Interest::READABLE, &accept).await;
+        match accepted {
+            Ok(socket) => take(node, socket),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted; trying again");
+                tokio::time::sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+}
+
+fn take(node: &Node, socket: Socket) {
+    if let Err(socket) = node.adopt(socket) {
+        tracing::warn!(addr = socket.peer, max = node.settings.clients_max, "refused: too many clients");
+        // A full socket buffer is not possible on a connection that is new.
+        let text = b"-ERR max number of clients reached\r\n";
+        let _ = match socket.kind {
+            SocketKind::Tcp(mut stream) => stream.write_all(text),
+            SocketKind::Unix(mut stream) => stream.write_all(text),
+        };
+    }
+}
+
+fn bind_tcp(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::STREAM, None)?;
+    // A node that restarts must get its port back while old connections linger.
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    if path.exists() && std::os::unix::net::UnixStream::connect(path).is_err() {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
