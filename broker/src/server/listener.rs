@@ -9,8 +9,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::io::unix::AsyncFd;
-
 use super::{
     Node,
     stream::{Socket, SocketKind},
@@ -71,64 +69,79 @@ impl Listeners {
 
     /// Accepts until the node stops, then closes the sockets.
     pub async fn serve(self, node: Arc<Node>) -> io::Result<()> {
-        let tcp = AsyncFd::register(self.tcp)?;
-        let local: Arc<str> = self.addr.to_string().into();
-        let accept_tcp = accept_all(&node, &tcp, |listener| {
-            let (socket, peer) = listener.accept()?;
-            socket.set_nonblocking(true)?;
-            let local = socket.local_addr().map_or_else(|_| Arc::clone(&local), |addr| addr.to_string().into());
-            Ok(Socket { kind: SocketKind::Tcp(socket), peer: peer.to_string(), local })
-        });
-        let Some((unix, path)) = self.unix else {
-            tokio::select! {
-                () = accept_tcp => {}
-                () = node.stopped() => {}
-            }
-            return Ok(());
+        let tcp = tokio::net::TcpListener::from_std(self.tcp)?;
+        let unix = match self.unix {
+            None => None,
+            Some((listener, path)) => Some((tokio::net::UnixListener::from_std(listener)?, path)),
         };
-        let unix = AsyncFd::register(unix)?;
-        let name = format!("{}:0", path.display());
-        let accept_unix = accept_all(&node, &unix, |listener| {
-            let (socket, _) = listener.accept()?;
-            socket.set_nonblocking(true)?;
-            Ok(Socket { kind: SocketKind::Unix(socket), peer: name.clone(), local: name.as_str().into() })
-        });
+        let accept_unix = async {
+            match &unix {
+                Some((listener, path)) => accept_unix(&node, listener, path).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            () = accept_tcp => {}
+            () = accept_tcp(&node, &tcp) => {}
             () = accept_unix => {}
             () = node.stopped() => {}
         }
-        std::fs::remove_file(path)
+        unix.map_or(Ok(()), |(_, path)| std::fs::remove_file(path))
     }
 }
 
-async fn accept_all<L: std::os::fd::AsRawFd>(
-    node: &Node,
-    listener: &AsyncFd<L>,
-    accept: impl Fn(&L) -> io::Result<Socket>,
-) {
+async fn accept_tcp(node: &Node, listener: &tokio::net::TcpListener) {
     loop {
-        let accepted = listener.async_io(tokio::io::Interest::READABLE, &accept).await;
-        match accepted {
-            Ok(socket) => take(node, socket),
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted; trying again");
-                tokio::time::sleep(ACCEPT_REST).await;
+        let socket = match listener.accept().await {
+            Ok((stream, peer)) => stream.into_std().and_then(|stream| {
+                let local = stream.local_addr()?.to_string().into();
+                Ok(Socket { kind: SocketKind::Tcp(stream), peer: peer.to_string(), local })
+            }),
+            Err(error) => Err(error),
+        };
+        take(node, socket).await;
+    }
+}
+
+async fn accept_unix(node: &Node, listener: &tokio::net::UnixListener, path: &Path) {
+    // What CLIENT LIST shows for these, as Redis does: the path, and a port that is none.
+    let name = format!("{}:0", path.display());
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream.into_std(),
+            Err(error) => Err(error),
+        };
+        let socket = stream.map(|stream| Socket {
+            kind: SocketKind::Unix(stream),
+            peer: name.clone(),
+            local: name.as_str().into(),
+        });
+        take(node, socket).await;
+    }
+}
+
+/// Hands a connection on. Whatever happened to it, the listener goes on.
+async fn take(node: &Node, socket: io::Result<Socket>) {
+    match socket {
+        Ok(socket) => {
+            if let Err(socket) = node.adopt(socket) {
+                refuse(node, socket);
             }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted; trying again");
+            tokio::time::sleep(ACCEPT_REST).await;
         }
     }
 }
 
-fn take(node: &Node, socket: Socket) {
-    if let Err(socket) = node.adopt(socket) {
-        tracing::warn!(addr = socket.peer, max = node.settings.clients_max, "refused: too many clients");
-        // A full socket buffer is not possible on a connection that is new.
-        let text = b"-ERR max number of clients reached\r\n";
-        let _ = match socket.kind {
-            SocketKind::Tcp(mut stream) => stream.write_all(text),
-            SocketKind::Unix(mut stream) => stream.write_all(text),
-        };
-    }
+fn refuse(node: &Node, socket: Socket) {
+    tracing::warn!(addr = socket.peer, max = node.settings.clients_max, "refused: too many clients");
+    // Fits into the buffer of any new connection.
+    let text = b"-ERR max number of clients reached\r\n";
+    let _ = match socket.kind {
+        SocketKind::Tcp(mut stream) => stream.write_all(text),
+        SocketKind::Unix(mut stream) => stream.write_all(text),
+    };
 }
 
 fn bind_tcp(addr: SocketAddr) -> io::Result<TcpListener> {

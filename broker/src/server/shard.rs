@@ -97,6 +97,10 @@ impl Shard {
         let receivers = self.hub.borrow_mut().publish(kind, channel, payload);
         self.stats().published.add(1);
         self.stats().delivered.add(receivers);
+        if receivers > 0 {
+            // The publisher may want no reply, so that nothing else would see to this.
+            self.schedule_flush();
+        }
         if self.node.settings.shards == 1 {
             return (receivers, 0);
         }

@@ -117,8 +117,6 @@ function commandLine(port, folder) {
     carillonBinary(),
     'serve',
     ...['--client-addr', `127.0.0.1:${port}`],
-    ...['--admin-addr', '127.0.0.1:0'],
-    ...['--data-dir', folder],
     ...['--log-level', 'warn'],
   ];
 }

@@ -40,9 +40,7 @@ class Broker:
         address = f"127.0.0.1:{self.port}"
         if self.name == "redis":
             return [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder]
-        data = pathlib.Path(self._folder) / "data"
-        return [self.binary, "serve", "--client-addr", address, "--admin-addr", "127.0.0.1:0",
-                "--data-dir", str(data), "--log-level", "warn"]  # fmt: skip
+        return [self.binary, "serve", "--client-addr", address, "--log-level", "warn"]
 
     def _await_ping(self):
         deadline = time.monotonic() + START_TIMEOUT_SECONDS

@@ -32,11 +32,8 @@ pub(super) fn exec(call: &Call<'_>) -> Flow {
 }
 
 pub(super) fn discard(call: &Call<'_>) -> Flow {
-    match call.connection.session.borrow_mut().transaction.take() {
-        Some(_) => {}
-        None => return call.error("ERR DISCARD without MULTI"),
-    }
-    call.ok()
+    let transaction = call.connection.session.borrow_mut().transaction.take();
+    if transaction.is_some() { call.ok() } else { call.error("ERR DISCARD without MULTI") }
 }
 
 pub(super) fn watch(call: &Call<'_>) -> Flow {
