@@ -64,7 +64,8 @@ impl Glob {
                 (byte, _) => steps.push(Step::Byte(*byte)),
             }
         }
-        let literals = steps.iter().map_while(|step| if let Step::Byte(byte) = step { Some(*byte) } else { None });
+        let literals =
+            steps.iter().map_while(|step| if let Step::Byte(byte) = step { Some(*byte) } else { None });
         let prefix: Box<[u8]> = literals.collect();
         steps.drain(..prefix.len());
         Self { prefix, steps: steps.into() }
@@ -84,13 +85,14 @@ impl Glob {
         let mut retry: Option<(&[Step], &[u8])> = None;
         loop {
             match (steps, name) {
-                ([Step::Star], _) => return true,
+                ([Step::Star], _) | ([], []) => return true,
                 ([Step::Star, after @ ..], _) => {
                     steps = after;
                     retry = Some((after, name));
                 }
-                ([step, after @ ..], [byte, tail @ ..]) if step.accepts(*byte) => (steps, name) = (after, tail),
-                ([], []) => return true,
+                ([step, after @ ..], [byte, tail @ ..]) if step.accepts(*byte) => {
+                    (steps, name) = (after, tail);
+                }
                 _ => {
                     let Some((after, [_, tail @ ..])) = retry else { return false };
                     (steps, name) = (after, tail);

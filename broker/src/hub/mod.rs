@@ -20,13 +20,13 @@ use carillon_proto::resp::{Encoder, Protocol};
 use indexmap::IndexSet;
 use slab::Slab;
 
-pub use self::{glob::Glob, outbox::Outbox};
 use self::{
     frame::MessageFrame,
     outbox::BufferPool,
     patterns::Patterns,
     topics::{TopicId, Topics},
 };
+pub use self::{glob::Glob, outbox::Outbox};
 
 /// A connection's place in its shard's hub. Reused after the connection is gone.
 pub type Seat = usize;
@@ -353,4 +353,3 @@ fn mark_dirty(client: &mut Client, seat: Seat, dirty: &mut Vec<Seat>) {
         dirty.push(seat);
     }
 }
-

@@ -23,8 +23,10 @@ fn step() -> impl Strategy<Value = Step> {
     let channel_kind = prop_oneof![Just(ChannelKind::Channel), Just(ChannelKind::Shard)];
     let protocol = prop_oneof![Just(Protocol::Resp2), Just(Protocol::Resp3)];
     prop_oneof![
-        (0..CLIENTS, kind(), 0..NAMES.len()).prop_map(|(client, kind, name)| Step::Subscribe(client, kind, name)),
-        (0..CLIENTS, kind(), 0..NAMES.len()).prop_map(|(client, kind, name)| Step::Unsubscribe(client, kind, name)),
+        (0..CLIENTS, kind(), 0..NAMES.len())
+            .prop_map(|(client, kind, name)| Step::Subscribe(client, kind, name)),
+        (0..CLIENTS, kind(), 0..NAMES.len())
+            .prop_map(|(client, kind, name)| Step::Unsubscribe(client, kind, name)),
         (channel_kind, 0..NAMES.len(), prop_oneof![0_usize..40, 20_000..20_002_usize])
             .prop_map(|(kind, name, len)| Step::Publish(kind, name, len)),
         (0..CLIENTS, protocol).prop_map(|(client, protocol)| Step::Hello(client, protocol)),

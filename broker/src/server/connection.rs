@@ -230,7 +230,11 @@ impl Reader<'_> {
             };
             match stop {
                 Stop::NeedsInput if is_last_input => {
-                    let reason = if self.shard.is_draining.get() { CloseReason::Shutdown } else { CloseReason::PeerClosed };
+                    let reason = if self.shard.is_draining.get() {
+                        CloseReason::Shutdown
+                    } else {
+                        CloseReason::PeerClosed
+                    };
                     return reason;
                 }
                 Stop::NeedsInput => match self.read().await {
@@ -345,7 +349,9 @@ impl Reader<'_> {
             let paused = self.shard.node.pause.now();
             let queued = self.connection.session.borrow_mut().executing.pop_front();
             let flow = if let Some(queued) = queued {
-                if in_flight > 0 && !dispatch::is_publish(queued.as_request()) || in_flight >= PUBLISHES_IN_FLIGHT_MAX {
+                if in_flight > 0 && !dispatch::is_publish(queued.as_request())
+                    || in_flight >= PUBLISHES_IN_FLIGHT_MAX
+                {
                     self.connection.session.borrow_mut().executing.push_front(queued);
                     return (used, Stop::MustWait);
                 }
@@ -400,7 +406,8 @@ impl Reader<'_> {
                 *connection.waker.borrow_mut() = Some(context.waker().clone());
             }
             // A write that blocks again has made the socket not ready, so this ends by waiting for it.
-            while connection.is_write_blocked.get() && connection.stream.poll_write_ready(context).is_ready() {
+            while connection.is_write_blocked.get() && connection.stream.poll_write_ready(context).is_ready()
+            {
                 connection.is_write_blocked.set(false);
                 shard.write(connection);
             }
@@ -449,7 +456,8 @@ impl Reader<'_> {
                     Ok(0) => return,
                     Ok(_) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        let ready = std::future::poll_fn(|context| connection.stream.poll_read_ready(context));
+                        let ready =
+                            std::future::poll_fn(|context| connection.stream.poll_read_ready(context));
                         if ready.await.is_err() {
                             return;
                         }

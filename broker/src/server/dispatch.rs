@@ -8,8 +8,7 @@ use carillon_proto::{
 };
 
 use super::{
-    CloseReason, Node, Shard,
-    cmd,
+    CloseReason, Node, Shard, cmd,
     connection::{Connection, Deferred},
     session::Transaction,
 };

@@ -59,8 +59,8 @@ impl Listeners {
         let unix = match unix {
             None => None,
             Some(path) => {
-                let listener = bind_unix(path)
-                    .map_err(|source| ListenError::Unix { path: path.to_owned(), source })?;
+                let listener =
+                    bind_unix(path).map_err(|source| ListenError::Unix { path: path.to_owned(), source })?;
                 Some((listener, path.to_owned()))
             }
         };

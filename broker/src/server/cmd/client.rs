@@ -14,6 +14,9 @@ use crate::server::{
     session::Replies,
 };
 
+/// Longest CLIENT PAUSE, in milliseconds: a year, which is safe to add to any clock.
+const PAUSE_MS_MAX: u64 = 365 * 24 * 3600 * 1000;
+
 pub(super) const NAME_ERROR: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
 
 /// Printable ASCII without the space, so that a name cannot break CLIENT LIST.
@@ -90,8 +93,6 @@ pub(super) fn pause(call: &Call<'_>) -> Flow {
     let Ok(milliseconds) = u64::try_from(milliseconds) else {
         return call.error("ERR timeout is negative");
     };
-    /// A year: more than anyone waits for, and safe to add to any clock.
-    const PAUSE_MS_MAX: u64 = 365 * 24 * 3600 * 1000;
     call.shard.node.pause.start(what, Duration::from_millis(milliseconds.min(PAUSE_MS_MAX)));
     call.ok()
 }
@@ -114,7 +115,8 @@ pub(super) fn list(call: &Call<'_>) -> Flow {
     };
     let protocol = call.connection.session.borrow().protocol;
     let rows = on_every_shard(call.shard, move |shard| {
-        let connections = shard.connections().into_iter().filter(|connection| filter.accepts(shard, connection));
+        let connections =
+            shard.connections().into_iter().filter(|connection| filter.accepts(shard, connection));
         connections.map(|connection| (connection.id, describe(shard, &connection))).collect::<Vec<_>>()
     });
     Flow::Defer(Box::pin(async move {

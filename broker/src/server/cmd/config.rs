@@ -52,15 +52,17 @@ pub(super) fn get(call: &Call<'_>) -> Flow {
 
 /// Accepts the value that a setting has already, which is what tools that prepare a test server ask for.
 pub(super) fn set(call: &Call<'_>) -> Flow {
-    if call.len() % 2 != 0 {
+    if !call.len().is_multiple_of(2) {
         return call.error("ERR wrong number of arguments for 'config|set' command");
     }
     let settings = settings(&call.shard.node);
     for at in (2..call.len()).step_by(2) {
         let name = String::from_utf8_lossy(call.arg(at)).to_ascii_lowercase();
         let Some((_, value)) = settings.iter().find(|(known, _)| *known == name) else {
-            return call
-                .error([b"ERR Unknown option or number of arguments for CONFIG SET - '", call.arg(at), b"'"].concat());
+            return call.error(
+                [b"ERR Unknown option or number of arguments for CONFIG SET - '", call.arg(at), b"'"]
+                    .concat(),
+            );
         };
         if value.as_bytes() != call.arg(at + 1) {
             return call.error(format!(

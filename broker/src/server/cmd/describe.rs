@@ -88,8 +88,10 @@ pub(super) fn getkeys(call: &Call<'_>) -> Flow {
 /// HELP of every container, from the table.
 pub(super) fn help(call: &Call<'_>) -> Flow {
     let Some(container) = command::find(call.arg(0)) else { return call.error("ERR syntax error") };
-    let title =
-        format!("{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container.name.to_ascii_uppercase());
+    let title = format!(
+        "{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        container.name.to_ascii_uppercase()
+    );
     call.reply(|reply| {
         reply.array(1 + container.subcommands.len() * 2);
         reply.simple(&title);
@@ -172,8 +174,12 @@ fn document_all(reply: &mut Encoder<'_>, specs: Vec<&CommandSpec>) {
 fn document(reply: &mut Encoder<'_>, spec: &CommandSpec) {
     let has_subcommands = !spec.subcommands.is_empty();
     reply.map(4 + usize::from(has_subcommands));
-    let facts =
-        [("summary", spec.summary), ("since", spec.since), ("group", spec.group), ("complexity", spec.complexity)];
+    let facts = [
+        ("summary", spec.summary),
+        ("since", spec.since),
+        ("group", spec.group),
+        ("complexity", spec.complexity),
+    ];
     for (name, value) in facts {
         reply.bulk(name);
         reply.bulk(value);

@@ -11,8 +11,10 @@ use crate::{
     },
 };
 
+type WriteFields = fn(&Node, &mut String);
+
 /// Sections in Redis's order, each with the function that writes its fields.
-const SECTIONS: [(&str, fn(&Node, &mut String)); 9] = [
+const SECTIONS: [(&str, WriteFields); 9] = [
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),
@@ -27,8 +29,8 @@ const SECTIONS: [(&str, fn(&Node, &mut String)); 9] = [
 pub(super) fn info(call: &Call<'_>) -> Flow {
     let wanted: Vec<String> =
         call.request.args(1).map(|arg| String::from_utf8_lossy(arg).to_ascii_lowercase()).collect();
-    let wants_all =
-        wanted.is_empty() || wanted.iter().any(|word| matches!(word.as_str(), "all" | "default" | "everything"));
+    let wants_all = wanted.is_empty()
+        || wanted.iter().any(|word| matches!(word.as_str(), "all" | "default" | "everything"));
     let mut text = String::new();
     for (name, write) in SECTIONS {
         if wants_all || wanted.contains(&name.to_ascii_lowercase()) {

@@ -9,8 +9,9 @@ use crate::{
 pub(super) fn channels(call: &Call<'_>, kind: SubscriptionKind) -> Flow {
     if call.len() > 3 {
         let name = String::from_utf8_lossy(call.arg(1)).into_owned();
-        return call
-            .error(format!("ERR unknown subcommand or wrong number of arguments for '{name}'. Try PUBSUB HELP."));
+        return call.error(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{name}'. Try PUBSUB HELP."
+        ));
     }
     let pattern = call.request.get(2).map(Glob::new);
     let wanted = |name: &[u8]| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));

@@ -33,7 +33,8 @@ pub(super) fn unsubscribe(call: &Call<'_>, kind: SubscriptionKind) -> Flow {
     };
     let seat = call.connection.seat;
     if call.len() == 1 {
-        let ended = dispatch::unsubscribe_all(call.shard, seat, kind, |name| confirm(call, kind, verb, Some(name)));
+        let ended =
+            dispatch::unsubscribe_all(call.shard, seat, kind, |name| confirm(call, kind, verb, Some(name)));
         if ended == 0 {
             confirm(call, kind, verb, None);
         }

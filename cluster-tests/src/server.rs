@@ -1,0 +1,101 @@
+//! A server under test as a process of its own, on a free loopback port.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// How long a server may take to accept its first connection.
+const START_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    process: Child,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Server {
+    /// Starts `carillon serve` with more `flags`. The binary is the release build, or what `CARILLON_BIN` names.
+    pub fn carillon(flags: &[&str]) -> Self {
+        let binary = std::env::var_os("CARILLON_BIN").map_or_else(
+            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/carillon")),
+            PathBuf::from,
+        );
+        assert!(binary.exists(), "{} is missing: run cargo build --release first", binary.display());
+        Self::start(|addr| {
+            let mut command = Command::new(&binary);
+            command.args(["serve", "--log-level", "warn", "--client-addr", &addr.to_string()]).args(flags);
+            command
+        })
+    }
+
+    /// Starts redis-server, the reference.
+    pub fn redis() -> Self {
+        Self::start(|addr| {
+            let mut command = Command::new("redis-server");
+            let port = addr.port().to_string();
+            command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+            command.stdout(Stdio::null());
+            command
+        })
+    }
+
+    fn start(command: impl Fn(SocketAddr) -> Command) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        // Another test may take the port between finding and using it; then the server exits and the next port is tried.
+        for _ in 0..5 {
+            let addr = free_addr();
+            let mut process =
+                command(addr).current_dir(&folder).spawn().expect("the server's binary can be run");
+            if wait_until_ready(&mut process, addr).is_ok() {
+                return Self { process, addr, _folder: folder };
+            }
+        }
+        panic!("the server did not start; its messages are above");
+    }
+
+    /// The process, for signals and measurements.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends SIGTERM and waits for the end. Returns whether it ended with success.
+    pub fn terminate(mut self) -> bool {
+        let status = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -TERM");
+        self.process.wait().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn free_addr() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free loopback port")
+}
+
+fn wait_until_ready(process: &mut Child, addr: SocketAddr) -> io::Result<()> {
+    let start = Instant::now();
+    while start.elapsed() < START_TIME_MAX {
+        if process.try_wait()?.is_some() {
+            return Err(io::Error::other("the server ended"));
+        }
+        if TcpStream::connect(addr).is_ok() {
+            return Ok(());
+        }
+        std::thread::yield_now();
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}

@@ -1,0 +1,75 @@
+//! A connection that speaks bytes.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use carillon_proto::resp::{Value, ValueDecoder};
+
+/// How long a reply may take.
+const REPLY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// A raw connection, with what has been received and not been read yet.
+#[derive(Debug)]
+pub struct Wire {
+    /// The socket itself.
+    pub socket: TcpStream,
+    received: Vec<u8>,
+}
+
+/// A request as an array of bulk strings.
+pub fn command<A: AsRef<[u8]>>(args: &[A]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", args.len()).into_bytes();
+    for arg in args {
+        bytes.extend_from_slice(format!("${}\r\n", arg.as_ref().len()).as_bytes());
+        bytes.extend_from_slice(arg.as_ref());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
+}
+
+impl Wire {
+    /// Connects.
+    pub fn connect(addr: SocketAddr) -> Self {
+        let socket = TcpStream::connect(addr).expect("the server accepts");
+        socket.set_read_timeout(Some(REPLY_TIME_MAX)).expect("a socket takes a timeout");
+        socket.set_nodelay(true).expect("a socket takes TCP_NODELAY");
+        Self { socket, received: Vec::new() }
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).expect("the server reads");
+    }
+
+    /// Sends a request and returns the next value, be it its reply or a push.
+    pub fn ask(&mut self, args: &[&str]) -> Value {
+        self.send(&command(args));
+        self.receive()
+    }
+
+    /// The next value that arrives.
+    pub fn receive(&mut self) -> Value {
+        loop {
+            let decoded = ValueDecoder::new(1 << 28).decode(&self.received).expect("the server speaks RESP");
+            if let Some((value, used)) = decoded {
+                self.received.drain(..used);
+                return value;
+            }
+            let mut chunk = vec![0; 65536];
+            let count = self.socket.read(&mut chunk).expect("a value arrives in time");
+            assert!(count > 0, "closed in the middle of {}", self.received.escape_ascii());
+            self.received.extend_from_slice(&chunk[..count]);
+        }
+    }
+
+    /// All bytes up to the end of the connection.
+    pub fn bytes_until_end(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.received);
+        // A reset counts as an end.
+        let _ = self.socket.read_to_end(&mut bytes);
+        bytes
+    }
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Runs every check and every test, and installs what they need first.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+step() {
+  printf '\n== %s (%s s) ==\n' "$1" "$SECONDS"
+}
+
+# Installs a Debian package that provides a command, as root or through sudo.
+need() {
+  local command=$1 package=$2 root=()
+  command -v "$command" > /dev/null && return
+  [ "$(id -u)" = 0 ] || root=(sudo)
+  "${root[@]}" apt-get update -q
+  # Without this, installing redis-server would start a server on Redis's own port.
+  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 "${root[@]}" apt-get install -qy --no-install-recommends "$package"
+}
+
+step 'tools'
+need redis-server redis-server
+cargo nextest --version > /dev/null 2>&1 || cargo install --locked cargo-nextest
+
+step 'format'
+cargo fmt --all --check
+
+step 'clippy'
+cargo clippy --workspace --all-targets --locked -- -D warnings
+
+step 'documentation'
+RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+step 'release build'
+cargo build --release --locked
+
+step 'unit and integration tests'
+cargo nextest run --workspace --locked
+
+step 'real clients'
+CARILLON_BIN="$PWD/target/release/carillon" cluster-tests/compat/run.sh
+node cluster-tests/compat/report.mjs --check README.md
+
+step 'done'
