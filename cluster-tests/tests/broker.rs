@@ -36,7 +36,7 @@ fn shards_deliver_exactly_once_and_count_exactly() {
                     .collect();
                 let mut sender = wire.socket.try_clone().expect("a socket can be cloned");
                 scope.spawn(move || {
-                    std::io::Write::write_all(&mut sender, &requests).expect("the server reads")
+                    std::io::Write::write_all(&mut sender, &requests).expect("the server reads");
                 });
                 for _ in 0..MESSAGES {
                     assert_eq!(integer(&wire.receive()), SUBSCRIBERS as i64);

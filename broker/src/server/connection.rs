@@ -286,6 +286,25 @@ impl Reader<'_> {
         if !ready {
             return Ok(Some(Stop::NeedsInput));
         }
+        let (stop, has_more) = match self.read_now() {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // While the node drains, this is the moment at which all that was sent has been read.
+                return Ok(if shard.is_draining.get() { None } else { Some(Stop::NeedsInput) });
+            }
+            Err(error) => return Err(error),
+        };
+        if has_more {
+            // The others come first.
+            tokio::task::yield_now().await;
+        }
+        Ok(stop)
+    }
+
+    /// Reads once and runs what it can. Returns what stopped it, `None` at the end of input, and whether more is
+    /// likely to be waiting.
+    fn read_now(&mut self) -> io::Result<(Option<Stop>, bool)> {
+        let shard = Rc::clone(self.shard);
         let mut scratch = shard.scratch.borrow_mut();
         // Unfinished input is continued where it is; otherwise requests are run straight from the shard's buffer.
         let is_continued = !self.input.is_empty();
@@ -296,19 +315,13 @@ impl Reader<'_> {
             buffer.clear();
         }
         let room = buffer.capacity() - buffer.len();
-        let count = match self.connection.stream.try_read(buffer) {
-            Ok(0) => return Ok(None),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // While the node drains, this is the moment at which all that was sent has been read.
-                return Ok(if shard.is_draining.get() { None } else { Some(Stop::NeedsInput) });
-            }
-            Err(error) => return Err(error),
-        };
+        let count = self.connection.stream.try_read(buffer)?;
+        if count == 0 {
+            return Ok((None, false));
+        }
         shard.stats().reads.add(1);
         shard.stats().input_bytes.add(count as u64);
         let stop = if is_continued {
-            drop(scratch);
             self.run_input()
         } else {
             let (used, stop) = self.run_requests(&scratch);
@@ -316,11 +329,7 @@ impl Reader<'_> {
             self.connection.unread_input.set(self.input.len());
             stop
         };
-        if count == room {
-            // More is waiting. The others come first.
-            tokio::task::yield_now().await;
-        }
-        Ok(Some(stop))
+        Ok((Some(stop), count == room))
     }
 
     /// Runs what has been read but not run.

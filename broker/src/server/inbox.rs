@@ -22,6 +22,9 @@ pub(crate) struct Ticket {
     pub(crate) number: u64,
 }
 
+/// Something to do on a shard's thread.
+pub(crate) type Action = Box<dyn FnOnce(&Rc<Shard>) + Send>;
+
 /// What a shard can be sent.
 pub(crate) enum Envelope {
     /// A message for its subscribers, to be answered with their number.
@@ -33,7 +36,7 @@ pub(crate) enum Envelope {
     /// A line for the connections that said MONITOR.
     Monitor(Bytes),
     /// Something rare to do on the shard's own thread.
-    Run(Box<dyn FnOnce(&Rc<Shard>) + Send>),
+    Run(Action),
 }
 
 impl std::fmt::Debug for Envelope {
