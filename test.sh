@@ -13,12 +13,13 @@ need() {
   command -v "$command" > /dev/null && return
   [ "$(id -u)" = 0 ] || root=(sudo)
   "${root[@]}" apt-get update -q
-  # Without this, installing redis-server would start a server on Redis's own port.
-  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 "${root[@]}" apt-get install -qy --no-install-recommends "$package"
+  # RUNLEVEL=1: installing redis-server must not start a server on Redis's own port.
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qy --no-install-recommends "$package"
 }
 
 step 'tools'
 need redis-server redis-server
+need chromium chromium
 cargo nextest --version > /dev/null 2>&1 || cargo install --locked cargo-nextest
 
 step 'format'
@@ -39,5 +40,8 @@ cargo nextest run --workspace --locked
 step 'real clients'
 CARILLON_BIN="$PWD/target/release/carillon" cluster-tests/compat/run.sh
 node cluster-tests/compat/report.mjs --check README.md
+
+step 'chat demo in a browser'
+CARILLON_BIN="$PWD/target/release/carillon" cluster-tests/browser/run.sh
 
 step 'done'
