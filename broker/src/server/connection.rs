@@ -174,6 +174,7 @@ impl Connection {
 /// Serves one connection from its first byte to its last.
 pub(crate) async fn serve(shard: Rc<Shard>, connection: Rc<Connection>) {
     tracing::debug!(client = connection.id, addr = connection.peer, "connected");
+    let _departure = Departure { shard: &shard, connection: &connection };
     let decoder = RequestDecoder::new(shard.node.settings.argument_bytes_max);
     let mut reader = Reader { shard: &shard, connection: &connection, decoder, input: Vec::new() };
     let reason = reader.run().await;
@@ -182,7 +183,27 @@ pub(crate) async fn serve(shard: Rc<Shard>, connection: Rc<Connection>) {
         reader.finish().await;
     }
     report(&shard, &connection, reason);
-    shard.leave(connection.seat);
+}
+
+/// Clears a connection's place whatever ends its task: a panic must not leave a socket that is open and deaf.
+struct Departure<'a> {
+    shard: &'a Rc<Shard>,
+    connection: &'a Rc<Connection>,
+}
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let (client, addr) = (self.connection.id, &self.connection.peer);
+            tracing::error!(
+                client,
+                addr,
+                "a command made the connection's task panic; the connection is closed"
+            );
+        }
+        end_subscriptions(self.shard, self.connection);
+        self.shard.leave(self.connection.seat);
+    }
 }
 
 fn end_subscriptions(shard: &Shard, connection: &Connection) {

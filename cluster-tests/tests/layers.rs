@@ -1,0 +1,47 @@
+//! Imports run downward only: `app` over `server` over `hub`, and the pure parts know no sockets, clock or runtime.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Folders and files, each with what it must not name.
+const FORBIDDEN: [(&str, &[&str]); 3] = [
+    (
+        "broker/src/hub",
+        &["crate::server", "crate::config", "crate::app", "tokio", "std::net", "std::time", "std::thread"],
+    ),
+    ("broker/src/server", &["crate::config", "crate::app", "clap"]),
+    ("proto/src", &["tokio", "std::net", "std::time", "std::thread", "std::fs"]),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of the project") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn imports_run_downward_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (folder, forbidden) in FORBIDDEN {
+        let mut files = Vec::new();
+        sources(&root.join(folder), &mut files);
+        assert!(files.len() > 3, "{folder} has moved: tell this test where to");
+        for file in files {
+            let text = fs::read_to_string(&file).expect("a source file");
+            for (number, line) in text.lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                for name in forbidden {
+                    let place = format!("{}:{}", file.display(), number + 1);
+                    assert!(!code.contains(name), "{place} names {name}, which belongs to a layer above");
+                }
+            }
+        }
+    }
+}
