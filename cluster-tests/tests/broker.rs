@@ -153,3 +153,27 @@ fn a_unix_socket_serves_as_well() {
     assert!(server.terminate());
     assert!(!path.exists(), "the socket file is removed");
 }
+
+/// Statistics start again, and the numbers of connections go on: they must never be given twice.
+#[test]
+fn resetstat_sets_counters_back_and_keeps_client_numbers_apart() {
+    let server = Server::carillon(&["--shards", "2"]);
+    let mut wire = Wire::connect(server.addr);
+    let received = |wire: &mut Wire| {
+        let Value::Bulk(info) = wire.ask(&["info", "stats"]) else { panic!("INFO is a string") };
+        let info = String::from_utf8(info).expect("INFO is text");
+        let line =
+            info.lines().find(|line| line.starts_with("total_commands_processed:")).expect("is in INFO");
+        line.split(':').nth(1).and_then(|count| count.parse::<u64>().ok()).expect("a number")
+    };
+    (0..100).for_each(|_| drop(wire.ask(&["ping"])));
+    assert!(received(&mut wire) >= 100);
+    assert_eq!(wire.ask(&["config", "resetstat"]), Value::Simple("OK".into()));
+    assert!(received(&mut wire) < 10);
+    let mut numbers: Vec<i64> = vec![integer(&wire.ask(&["client", "id"]))];
+    let mut others: Vec<Wire> = (0..8).map(|_| Wire::connect(server.addr)).collect();
+    numbers.extend(others.iter_mut().map(|other| integer(&other.ask(&["client", "id"]))));
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 9);
+}

@@ -19,8 +19,6 @@ pub enum CloseReason {
     HttpRequest,
     /// CLIENT KILL.
     Killed,
-    /// No command for longer than `timeout`.
-    Idle,
     /// The client reads too slowly: its outbox passed the hard limit.
     OutboxHardLimit,
     /// The client reads too slowly: its outbox stayed above the soft limit for too long.
@@ -33,7 +31,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of [`index`](Self::index).
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::Quit,
         Self::PeerClosed,
         Self::PeerReset,
@@ -41,7 +39,6 @@ impl CloseReason {
         Self::ProtocolError,
         Self::HttpRequest,
         Self::Killed,
-        Self::Idle,
         Self::OutboxHardLimit,
         Self::OutboxSoftLimit,
         Self::TooManyClients,
@@ -63,7 +60,6 @@ impl CloseReason {
             Self::ProtocolError => "protocol_error",
             Self::HttpRequest => "http_request",
             Self::Killed => "killed",
-            Self::Idle => "idle",
             Self::OutboxHardLimit => "outbox_hard_limit",
             Self::OutboxSoftLimit => "outbox_soft_limit",
             Self::TooManyClients => "too_many_clients",
@@ -81,10 +77,7 @@ impl CloseReason {
 
     /// Whether what waits for the client is still sent before its connection ends.
     pub fn answers_first(self) -> bool {
-        matches!(
-            self,
-            Self::Quit | Self::PeerClosed | Self::ProtocolError | Self::Shutdown | Self::Killed | Self::Idle
-        )
+        matches!(self, Self::Quit | Self::PeerClosed | Self::ProtocolError | Self::Shutdown | Self::Killed)
     }
 
     /// Whether it is news for an operator rather than everyday life.

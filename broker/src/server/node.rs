@@ -143,13 +143,6 @@ impl Node {
         Ok(())
     }
 
-    /// A number for a new connection.
-    pub(crate) fn next_client(&self, shard: usize) -> u64 {
-        // Numbers are dealt out by shard, so that no two shards ever give the same one.
-        let taken = self.stats[shard].connections.get();
-        taken * self.settings.shards as u64 + shard as u64 + 1
-    }
-
     /// Notes that a connection is gone.
     pub(crate) fn release(&self) {
         self.clients.fetch_sub(1, Ordering::Relaxed);

@@ -42,6 +42,8 @@ pub struct Shard {
     pub(crate) scratch: RefCell<Vec<u8>>,
     pub(crate) is_draining: Cell<bool>,
     connections: RefCell<Vec<Option<Rc<Connection>>>>,
+    /// Connections that this shard has ever taken over.
+    adopted: Cell<u64>,
     monitors: RefCell<Vec<Seat>>,
     /// What is to be sent to the other shards at the end of the turn.
     outgoing: RefCell<Vec<Vec<Envelope>>>,
@@ -62,6 +64,7 @@ impl Shard {
             scratch: RefCell::new(Vec::with_capacity(READ_BYTES)),
             is_draining: Cell::new(false),
             connections: RefCell::default(),
+            adopted: Cell::new(0),
             monitors: RefCell::default(),
             outgoing: RefCell::new((0..node.settings.shards).map(|_| Vec::new()).collect()),
             flusher: RefCell::default(),
@@ -258,8 +261,14 @@ impl Shard {
         }
     }
 
+    /// A number for a new connection. Numbers are dealt out by shard, so that no two shards give the same one.
+    fn next_client(&self) -> u64 {
+        let adopted = self.adopted.replace(self.adopted.get() + 1);
+        adopted * self.node.settings.shards as u64 + self.index as u64 + 1
+    }
+
     fn adopt(self: &Rc<Self>, socket: Socket) {
-        let id = self.node.next_client(self.index);
+        let id = self.next_client();
         self.stats().connections.add(1);
         let stream = match Stream::new(socket.kind, self.node.settings.liveness) {
             Ok(stream) => stream,

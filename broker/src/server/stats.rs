@@ -14,6 +14,11 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
     }
 
+    /// Starts again from zero. To be called by the counter's own thread only.
+    fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// The number now.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -43,4 +48,25 @@ pub struct ShardStats {
     pub delivered: Counter,
     /// Connections closed, by reason.
     pub closed: [Counter; CloseReason::ALL.len()],
+}
+
+impl ShardStats {
+    /// CONFIG RESETSTAT, on the shard's own thread.
+    pub(crate) fn reset(&self) {
+        let Self {
+            connections,
+            commands,
+            errors,
+            reads,
+            writes,
+            input_bytes,
+            output_bytes,
+            published,
+            delivered,
+            closed,
+        } = self;
+        let counters =
+            [connections, commands, errors, reads, writes, input_bytes, output_bytes, published, delivered];
+        counters.into_iter().chain(closed).for_each(Counter::reset);
+    }
 }

@@ -240,7 +240,7 @@ fn parse_kill_filter(call: &Call<'_>) -> Result<(Filter, bool), Vec<u8>> {
 }
 
 /// Asks every shard, this one included, and collects the answers.
-fn on_every_shard<T: Send + 'static>(
+pub(super) fn on_every_shard<T: Send + 'static>(
     shard: &Rc<Shard>,
     ask: impl Fn(&Rc<Shard>) -> T + Clone + Send + 'static,
 ) -> impl Future<Output = Vec<T>> + 'static {
@@ -264,7 +264,7 @@ fn on_every_shard<T: Send + 'static>(
     }
 }
 
-fn encoded(protocol: Protocol, write: impl FnOnce(&mut Encoder<'_>)) -> Vec<u8> {
+pub(super) fn encoded(protocol: Protocol, write: impl FnOnce(&mut Encoder<'_>)) -> Vec<u8> {
     let mut bytes = Vec::new();
     write(&mut Encoder::new(&mut bytes, protocol));
     bytes

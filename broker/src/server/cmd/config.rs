@@ -2,6 +2,7 @@
 
 use carillon_proto::resp::Encoder;
 
+use super::client::{encoded, on_every_shard};
 use crate::{
     hub::Glob,
     server::{
@@ -71,4 +72,14 @@ pub(super) fn set(call: &Call<'_>) -> Flow {
         }
     }
     call.ok()
+}
+
+/// Every shard sets its own counters back; answered when all have.
+pub(super) fn resetstat(call: &Call<'_>) -> Flow {
+    let protocol = call.connection.session.borrow().protocol;
+    let reset = on_every_shard(call.shard, |shard| shard.stats().reset());
+    Flow::Defer(Box::pin(async move {
+        reset.await;
+        encoded(protocol, |reply| reply.simple("OK"))
+    }))
 }

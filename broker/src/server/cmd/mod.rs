@@ -59,6 +59,7 @@ pub(super) fn run(call: &Call<'_>, id: Id) -> Flow {
         Id::CommandGetkeys => describe::getkeys(call),
         Id::ConfigGet => config::get(call),
         Id::ConfigSet => config::set(call),
+        Id::ConfigResetstat => config::resetstat(call),
         Id::Multi => transaction::multi(call),
         Id::Exec => transaction::exec(call),
         Id::Discard => transaction::discard(call),
@@ -69,7 +70,7 @@ pub(super) fn run(call: &Call<'_>, id: Id) -> Flow {
         Id::ScriptFlush => session::flush(call, 2, "ERR SCRIPT FLUSH only support SYNC|ASYNC option"),
         Id::FunctionFlush => session::flush(call, 2, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"),
         Id::ClientHelp | Id::CommandHelp | Id::ConfigHelp | Id::PubsubHelp => describe::help(call),
-        Id::Unwatch | Id::ConfigResetstat => call.ok(),
+        Id::Unwatch => call.ok(),
         // Their arity demands a subcommand, so they never get here themselves.
         Id::Client | Id::Config | Id::Function | Id::Pubsub | Id::Script => call.error("ERR syntax error"),
     }
