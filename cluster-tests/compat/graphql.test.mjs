@@ -23,9 +23,9 @@ describe('graphql-redis-subscriptions', () => {
     pubsub = new RedisPubSub(await openPair(clientById('ioredis5'), broker.port, () => {}));
   });
   after(async () => {
+    row.write();
     await pubsub?.close();
     await broker?.stop();
-    row.write();
   });
 
   const nextOf = (iterator) => within('the next payload', iterator.next()).then(({ value }) => value);

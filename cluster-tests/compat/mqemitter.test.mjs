@@ -21,9 +21,9 @@ describe('mqemitter-redis', () => {
     emitters = [1, 2].map(() => mqemitter({ host: '127.0.0.1', port: broker.port }));
   });
   after(async () => {
+    row.write();
     await Promise.all(emitters.map((emitter) => promisify(emitter.close.bind(emitter))()));
     await broker?.stop();
-    row.write();
   });
 
   counted('a topic and a wildcard reach the other emitter', async () => {

@@ -32,10 +32,10 @@ describe("NestJS's Redis transport", () => {
     await client.connect();
   });
   after(async () => {
+    row.write();
     await client?.close();
     service?.kill();
     await broker?.stop();
-    row.write();
   });
 
   counted('requests are answered', async () => {

@@ -28,9 +28,9 @@ const combinations = clients
 let broker;
 before(async () => (broker = await Broker.start()));
 after(async () => {
+  for (const { row } of combinations) row?.write();
   await Promise.all(combinations.map(({ stage }) => stage?.stop()));
   await broker?.stop();
-  for (const { row } of combinations) row?.write();
 });
 
 for (const combination of combinations) {

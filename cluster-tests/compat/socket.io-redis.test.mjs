@@ -24,9 +24,9 @@ describe('socket.io-redis', () => {
     stage = await TwoServers.start(broker, clientById('redis3'), 'socket.io-redis');
   });
   after(async () => {
+    row.write();
     await stage?.stop();
     await broker?.stop();
-    row.write();
   });
 
   for (const [feature, run] of Object.entries(features)) test(feature, row.counts(feature, () => run(stage)));

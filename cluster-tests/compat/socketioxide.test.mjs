@@ -76,10 +76,10 @@ for (const [driver, crate] of [['redis', 'redis'], ['fred', 'fred']]) {
       b2 = await Listener.connect('b2', B.url);
     });
     after(async () => {
+      row.write();
       for (const listener of [a, b1, b2]) listener?.close();
       for (const server of [A, B]) server?.stop();
       await broker?.stop();
-      row.write();
     });
 
     const join = (listener, room) => listener.socket.timeout(4_000).emitWithAck('join', room);

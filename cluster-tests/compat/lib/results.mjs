@@ -31,6 +31,7 @@ export class Row {
     };
   }
 
+  /** Call it before the broker is stopped: stopping fails when the broker died, and then its rows are needed most. */
   write() {
     const pass = this.#failed.length === 0 && this.#passed > 0;
     const row = { ...this.#what, broker, pass, passed: this.#passed, failed: this.#failed };

@@ -32,7 +32,10 @@ export class SocketIoServer {
       'a Socket.IO server that listens (are the connections to the broker ready?)',
       Promise.race([listening, died]),
       START_TIMEOUT_MS,
-    );
+    ).catch(async (error) => {
+      await server.stop();
+      throw error;
+    });
     died.catch(() => {}); // from here on an exit is reported by assertUnharmed
     server.url = `http://127.0.0.1:${port}`;
     return server;

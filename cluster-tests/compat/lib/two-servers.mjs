@@ -21,9 +21,16 @@ export class TwoServers {
     stage.mode = mode;
     stage.prefix = `compat-${++combinations}`;
     const start = () => SocketIoServer.start(client.id, mode, broker.port, stage.prefix);
-    [stage.A, stage.B] = await Promise.all([start(), start()]);
-    await stage.connectListeners();
-    return stage;
+    const starts = await Promise.allSettled([start(), start()]);
+    [stage.A, stage.B] = starts.map(({ value }) => value);
+    try {
+      for (const { status, reason } of starts) if (status === 'rejected') throw reason;
+      await stage.connectListeners();
+      return stage;
+    } catch (error) {
+      await stage.stop(); // nobody else knows these processes, and a child that lives on keeps the test run from ending
+      throw error;
+    }
   }
 
   async connectListeners() {
@@ -121,7 +128,7 @@ export class TwoServers {
 
   async stop() {
     for (const listener of [...this.everyone, this.chatA, this.chatB]) listener?.close();
-    await Promise.all(this.servers.map((server) => server.stop()));
+    await Promise.all(this.servers.map((server) => server?.stop()));
   }
 
   /**

@@ -17,7 +17,6 @@ subjects = {}
 def broker():
     broker = Broker()
     yield broker
-    broker.stop()
     RESULTS.mkdir(exist_ok=True)
     with open(RESULTS / "rows.jsonl", "a") as rows:
         for key, tests in outcomes.items():
@@ -25,6 +24,7 @@ def broker():
             failed = [name for name, passed in tests.items() if not passed]
             row.update({"pass": not failed, "passed": len(tests) - len(failed), "failed": failed})
             rows.write(json.dumps(row) + "\n")
+    broker.stop()  # last: it fails when the broker died, and then its rows are needed most
 
 
 @pytest.hookimpl(wrapper=True)
