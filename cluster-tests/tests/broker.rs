@@ -79,6 +79,24 @@ fn replies_keep_the_order_of_commands_across_shards() {
     }
 }
 
+/// A killed connection waits for its publishes to be answered; that wait once never let its shard go on.
+#[test]
+fn killing_a_client_with_publishes_in_flight_does_not_stop_its_shard() {
+    let server = Server::carillon(&["--shards", "2"]);
+    let mut subscribers: Vec<Wire> = (0..4).map(|_| Wire::connect(server.addr)).collect();
+    subscribers.iter_mut().for_each(|subscriber| drop(subscriber.ask(&["subscribe", "a"])));
+    let mut others: Vec<Wire> = (0..2).map(|_| Wire::connect(server.addr)).collect();
+    for _ in 0..50 {
+        let mut publisher = Wire::connect(server.addr);
+        let number = integer(&publisher.ask(&["client", "id"])).to_string();
+        publisher.send(&command(&["publish", "a", "x"]).repeat(500));
+        others[0].ask(&["client", "kill", "id", &number]);
+        for other in &mut others {
+            assert_eq!(other.ask(&["ping"]), Value::Simple("PONG".into()));
+        }
+    }
+}
+
 /// A FIN with a PUBLISH in flight ends node-redis applications: what has been sent is answered first.
 #[test]
 fn a_stopping_node_answers_what_it_was_sent() {

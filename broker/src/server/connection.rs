@@ -441,10 +441,11 @@ impl Reader<'_> {
                 connection.is_write_blocked.set(false);
                 shard.write(connection);
             }
-            if connection.is_closing() {
-                return Poll::Ready(Ok(false));
-            }
             if wants_input {
+                // A closing connection reads no more, but it still waits for room: for its last replies.
+                if connection.is_closing() {
+                    return Poll::Ready(Ok(false));
+                }
                 if shard.is_draining.get() {
                     return Poll::Ready(Ok(true));
                 }
