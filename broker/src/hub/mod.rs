@@ -217,17 +217,6 @@ impl Hub {
         })
     }
 
-    /// Number of subscribers of `channel` in this shard, patterns not counted.
-    pub fn subscribers(&self, kind: ChannelKind, channel: &[u8]) -> usize {
-        let topics = self.topics(kind);
-        topics.find(channel).map_or(0, |id| topics.subscribers(id).len())
-    }
-
-    /// Whether anything subscribes to a pattern in this shard.
-    pub fn has_patterns(&self) -> bool {
-        !self.patterns.is_empty()
-    }
-
     /// Puts a message into the outbox of each of its subscribers and returns their number. A connection that
     /// subscribes to the channel and to patterns that match gets it, and is counted, once for each.
     pub fn publish(&mut self, kind: ChannelKind, channel: &[u8], payload: &[u8]) -> u64 {
@@ -287,11 +276,6 @@ impl Hub {
         let client = &mut self.clients[seat];
         mark_dirty(client, seat, &mut self.dirty);
         client.outbox.append(&mut self.pool, |buffer| buffer.extend_from_slice(bytes));
-    }
-
-    /// Whether some outbox has got something since [`take_dirty`](Self::take_dirty).
-    pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
     }
 
     /// Moves the connections that have something new to send into `seats`.

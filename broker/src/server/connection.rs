@@ -376,12 +376,12 @@ impl Reader<'_> {
                 return (used, Stop::MustWait);
             }
             let in_flight = self.connection.publishes_in_flight();
-            let paused = self.shard.node.pause.now();
+            // Publishes may overtake nothing and be overtaken by nothing; only they may be in flight together.
+            let must_wait =
+                |is_publish: bool| in_flight > 0 && !is_publish || in_flight >= PUBLISHES_IN_FLIGHT_MAX;
             let queued = self.connection.session.borrow_mut().executing.pop_front();
             let flow = if let Some(queued) = queued {
-                if in_flight > 0 && !dispatch::is_publish(queued.as_request())
-                    || in_flight >= PUBLISHES_IN_FLIGHT_MAX
-                {
+                if must_wait(dispatch::is_publish(queued.as_request())) {
                     self.connection.session.borrow_mut().executing.push_front(queued);
                     return (used, Stop::MustWait);
                 }
@@ -401,11 +401,11 @@ impl Reader<'_> {
                     used += len;
                     continue;
                 }
-                // Publishes may overtake nothing and be overtaken by nothing; only they may be in flight together.
                 let is_publish = dispatch::is_publish(request);
-                if in_flight > 0 && !is_publish || in_flight >= PUBLISHES_IN_FLIGHT_MAX {
+                if must_wait(is_publish) {
                     return (used, Stop::MustWait);
                 }
+                let paused = self.shard.node.pause.now();
                 if paused == Paused::Everything || paused == Paused::Publishing && is_publish {
                     return (used, Stop::Paused);
                 }

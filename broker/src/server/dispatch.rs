@@ -77,11 +77,7 @@ pub(crate) fn run<'a>(
     request: Request<'a>,
 ) -> Flow {
     let call = Call { shard, connection, request, is_queued: false };
-    let flow = admit(&call);
-    if !matches!(flow, Flow::Defer(_)) {
-        connection.session.borrow_mut().command_done();
-    }
-    flow
+    done(connection, admit(&call))
 }
 
 /// Runs a request that EXEC has released.
@@ -93,7 +89,11 @@ pub(crate) fn run_queued<'a>(
     let call = Call { shard, connection, request, is_queued: true };
     // It was in the table when it was queued, and the table does not change.
     let Ok(spec) = look_up(request) else { return Flow::Continue };
-    let flow = execute(&call, spec);
+    done(connection, execute(&call, spec))
+}
+
+/// A command is done once it is answered; one that is deferred is not yet.
+fn done(connection: &Connection, flow: Flow) -> Flow {
     if !matches!(flow, Flow::Defer(_)) {
         connection.session.borrow_mut().command_done();
     }

@@ -26,7 +26,7 @@ pub(crate) const READ_BYTES: usize = 64 * 1024;
 /// Pieces that one write takes at most.
 const SLICES: usize = 64;
 
-/// How often slow and idle clients are looked for.
+/// How often slow clients are looked for.
 const TICK: Duration = Duration::from_secs(1);
 
 /// How long a stopping shard waits for its last connections.
@@ -205,11 +205,15 @@ impl Shard {
 
     fn wait_until_writable(&self, connection: &Connection) {
         connection.is_write_blocked.set(true);
+        connection.wake();
+        self.close_if_outbox_is_full(connection);
+    }
+
+    fn close_if_outbox_is_full(&self, connection: &Connection) {
         if self.hub.borrow().outbox(connection.seat).pending_bytes() > self.node.settings.outbox_hard_bytes {
             self.hub.borrow_mut().discard_outbox(connection.seat);
-            return connection.close(CloseReason::OutboxHardLimit);
+            connection.close(CloseReason::OutboxHardLimit);
         }
-        connection.wake();
     }
 
     fn append_to_monitors(&self, line: &[u8]) {
@@ -232,8 +236,8 @@ impl Shard {
             let connection = self.connections.borrow()[seat].clone();
             if let Some(connection) = connection {
                 if connection.is_write_blocked.get() {
-                    // Its socket is full; only the limit on what may wait needs a look.
-                    self.wait_until_writable(&connection);
+                    // Its task waits for the socket already.
+                    self.close_if_outbox_is_full(&connection);
                 } else {
                     self.write(&connection);
                 }

@@ -28,7 +28,7 @@ for (const namespace of ['/', '/chat']) {
   io.of(namespace).on('connection', (socket) => {
     socket.data.name = socket.handshake.auth.name;
   });
-  for (const event of ['note', 'question', 'silence']) {
+  for (const event of ['note', 'question']) {
     io.of(namespace).on(event, (...args) => {
       const answer = typeof args.at(-1) === 'function' ? args.pop() : undefined;
       serverSideEvents.push({ namespace, event, args });

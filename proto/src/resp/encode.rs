@@ -91,14 +91,6 @@ impl<'a> Encoder<'a> {
         });
     }
 
-    /// No array: `_` in RESP3, the null array in RESP2.
-    pub fn null_array(&mut self) {
-        self.buffer.extend_from_slice(match self.protocol {
-            Protocol::Resp2 => &b"*-1\r\n"[..],
-            Protocol::Resp3 => b"_\r\n",
-        });
-    }
-
     /// The header of an array of `len` elements.
     pub fn array(&mut self, len: usize) {
         self.header(b'*', len);
