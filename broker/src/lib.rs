@@ -4,6 +4,9 @@
 //! client plane; [`hub`] holds subscriptions and outboxes and knows neither sockets nor clocks.
 
 pub mod app;
+pub mod cluster;
 pub mod config;
 pub mod hub;
+pub mod mesh;
+pub mod raft;
 pub mod server;

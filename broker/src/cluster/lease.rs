@@ -1,0 +1,276 @@
+//! Leases: until when a node may deliver, acknowledge and answer. Pure: time comes in as numbers.
+//!
+//! A member asks the leader to prolong its lease and notes when it asked. The leader grants only as much as its
+//! own authority carries: every request repeats the time stamp of the leader's last answer, so the leader knows
+//! a moment of its own clock up to which a majority of the voters still followed it. Nobody can have been
+//! elected before that moment, and a new leader evicts nobody until the eviction time, which is longer than any
+//! lease, has passed since its election. So whoever is evicted has fenced itself before, whichever way messages
+//! got lost in between.
+
+use std::collections::BTreeMap;
+
+use crate::mesh::{Nanos, View};
+
+/// The two times of the protocol.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaseTimes {
+    /// For how long a lease holds.
+    pub lease: Nanos,
+    /// Silence after which a member is voted out. Longer than the lease by more than clocks may drift apart.
+    pub eviction: Nanos,
+}
+
+/// What the leader knows of one member.
+#[derive(Clone, Copy, Debug, Default)]
+struct Member {
+    /// When it was last heard.
+    heard: Nanos,
+    /// The newest time stamp of the leader's that it has repeated.
+    echo: Nanos,
+    /// When it was last given a lease.
+    granted: Nanos,
+    /// It does not keep up: it gets no lease any more.
+    is_condemned: bool,
+}
+
+/// The leader's half, for one term.
+#[derive(Debug)]
+pub struct LeaderLeases {
+    node: u64,
+    term: u64,
+    started: Nanos,
+    times: LeaseTimes,
+    members: BTreeMap<(u64, u64), Member>,
+}
+
+/// The leader's answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// For how long the lease holds from the moment of the request; 0 for none.
+    pub lease: Nanos,
+}
+
+impl LeaderLeases {
+    /// The state of a leader that was elected at `now`. Every member's eviction clock starts anew.
+    pub fn new(node: u64, term: u64, times: LeaseTimes, now: Nanos) -> Self {
+        Self { node, term, started: now, times, members: BTreeMap::new() }
+    }
+
+    /// The term in which it leads.
+    pub fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// Notes a request, and says what it is given.
+    pub fn request(
+        &mut self,
+        (node, incarnation): (u64, u64),
+        echo: Nanos,
+        view: &View,
+        voters: &[u64],
+        now: Nanos,
+    ) -> Grant {
+        let member = self.members.entry((node, incarnation)).or_default();
+        if !member.is_condemned {
+            member.heard = now;
+        }
+        member.echo = member.echo.max(echo.min(now));
+        let is_condemned = member.is_condemned;
+        if is_condemned || !view.has(node, incarnation) {
+            return Grant { lease: 0 };
+        }
+        let until = self.authority(voters, now).map_or(0, |authority| authority + self.times.lease);
+        let lease = until.saturating_sub(now);
+        if lease > 0 {
+            self.members.entry((node, incarnation)).and_modify(|member| member.granted = now);
+        }
+        Grant { lease }
+    }
+
+    /// Until when the leader itself may go on.
+    pub fn own_until(&self, voters: &[u64], now: Nanos) -> Nanos {
+        self.authority(voters, now).map_or(0, |authority| authority + self.times.lease)
+    }
+
+    /// A moment at which a majority of the voters certainly followed this leader.
+    fn authority(&self, voters: &[u64], now: Nanos) -> Option<Nanos> {
+        let echo = |voter: &u64| {
+            if *voter == self.node {
+                return now;
+            }
+            // Whichever incarnation said it: it is the same vote.
+            let of_voter = self.members.range((*voter, 0)..=(*voter, u64::MAX));
+            of_voter.map(|(_, member)| member.echo).max().unwrap_or_default()
+        };
+        let mut echoes: Vec<Nanos> = voters.iter().map(echo).collect();
+        echoes.sort_unstable_by(|a, b| b.cmp(a));
+        echoes.get(echoes.len() / 2).copied().filter(|echo| *echo >= self.started)
+    }
+
+    /// Gives a member no further lease: it does not keep up and has to leave.
+    pub fn condemn(&mut self, node: u64, incarnation: u64) {
+        self.members.entry((node, incarnation)).or_default().is_condemned = true;
+    }
+
+    /// The members of the view that have to be voted out, and can be: their leases are over.
+    pub fn overdue(&self, view: &View, now: Nanos) -> Vec<(u64, u64)> {
+        let is_overdue = |(node, incarnation): &(u64, u64)| {
+            let member = self.members.get(&(*node, *incarnation)).copied().unwrap_or_default();
+            let last = if member.is_condemned { member.granted } else { member.heard };
+            *node != self.node && now.saturating_sub(last.max(self.started)) >= self.times.eviction
+        };
+        view.members.iter().map(|(node, incarnation)| (*node, *incarnation)).filter(is_overdue).collect()
+    }
+
+    /// When a member was last heard, for people.
+    pub fn heard(&self, node: u64, incarnation: u64) -> Option<Nanos> {
+        self.members.get(&(node, incarnation)).map(|member| member.heard)
+    }
+
+    /// Forgets incarnations that are not in the view, but for the votes of `voters`.
+    pub fn forget(&mut self, view: &View, voters: &[u64], now: Nanos) {
+        let eviction = self.times.eviction;
+        self.members.retain(|(node, incarnation), member| {
+            view.has(*node, *incarnation)
+                || voters.contains(node) && now.saturating_sub(member.heard) < eviction
+        });
+    }
+}
+
+/// A member's half.
+#[derive(Debug, Default)]
+pub struct MemberLease {
+    term: u64,
+    echo: Nanos,
+}
+
+impl MemberLease {
+    /// What to repeat to the leader of `term`.
+    pub fn echo(&self, term: u64) -> Nanos {
+        if self.term == term { self.echo } else { 0 }
+    }
+
+    /// Takes the answer to a request that was sent at `asked`. Returns until when the lease holds, if it does.
+    pub fn granted(&mut self, term: u64, stamp: Nanos, lease: Nanos, asked: Nanos) -> Option<Nanos> {
+        if term < self.term {
+            return None;
+        }
+        self.echo = if term == self.term { self.echo.max(stamp) } else { stamp };
+        self.term = term;
+        (lease > 0).then_some(asked + lease)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, VecDeque};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TIMES: LeaseTimes = LeaseTimes { lease: 2500, eviction: 3500 };
+
+    fn view(nodes: &[u64]) -> View {
+        View { epoch: 1, members: nodes.iter().map(|node| (*node, 1)).collect() }
+    }
+
+    #[test]
+    fn a_leader_that_hears_no_majority_grants_nothing_beyond_its_authority() {
+        let (view, voters) = (view(&[1, 2, 3]), [1, 2, 3]);
+        let mut leader = LeaderLeases::new(1, 7, TIMES, 100);
+        assert_eq!(leader.request((2, 1), 0, &view, &voters, 100).lease, 0, "nobody has repeated a stamp yet");
+        assert_eq!(leader.request((2, 1), 100, &view, &voters, 200).lease, 2400);
+        // Node 3 asks again and again, without repeating anything: authority stays where it was.
+        assert_eq!(leader.request((3, 1), 0, &view, &voters, 2000).lease, 600);
+        assert_eq!(leader.request((3, 1), 0, &view, &voters, 2600).lease, 0);
+        assert_eq!(leader.own_until(&voters, 2600), 2600);
+    }
+
+    #[test]
+    fn the_silent_and_the_condemned_are_overdue_once_their_leases_are_over() {
+        let (view, voters) = (view(&[1, 2, 3]), [1, 2, 3]);
+        let mut leader = LeaderLeases::new(1, 7, TIMES, 0);
+        leader.request((2, 1), 0, &view, &voters, 1000);
+        leader.request((2, 1), 1000, &view, &voters, 1001);
+        assert_eq!(leader.overdue(&view, 3499), []);
+        assert_eq!(leader.overdue(&view, 3500), [(3, 1)]);
+        leader.condemn(2, 1);
+        assert_eq!(leader.request((2, 1), 3000, &view, &voters, 3100).lease, 0);
+        assert_eq!(leader.overdue(&view, 4500), [(3, 1)]);
+        assert_eq!(leader.overdue(&view, 4501), [(2, 1), (3, 1)]);
+    }
+
+    #[test]
+    fn an_incarnation_outside_the_view_gets_no_lease_but_its_vote_counts() {
+        let (view, voters) = (view(&[1]), [1, 2, 3]);
+        let mut leader = LeaderLeases::new(1, 7, TIMES, 0);
+        assert_eq!(leader.request((2, 9), 10, &view, &voters, 20).lease, 0);
+        assert_eq!(leader.own_until(&voters, 20), 10 + TIMES.lease);
+    }
+
+    // A small world: requests and answers take any time or get lost, leaders change whenever a majority of the
+    // voters has moved to a higher term. Whoever is voted out must not hold a lease.
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+        #[test]
+        fn nobody_is_voted_out_while_its_lease_holds(steps in prop::collection::vec((0_u8..6, 1_u64..4, 1_u64..4, 1_u64..400), 1..300)) {
+            let (nodes, voters) = ([1_u64, 2, 3], [1_u64, 2, 3]);
+            let view = view(&nodes);
+            let mut now = 1;
+            let mut terms: BTreeMap<u64, u64> = nodes.iter().map(|node| (*node, 1)).collect();
+            let mut leaders = BTreeMap::from([(1_u64, LeaderLeases::new(1, 1, TIMES, now))]);
+            let mut leases: BTreeMap<u64, MemberLease> = nodes.iter().map(|node| (*node, MemberLease::default())).collect();
+            let mut until: BTreeMap<u64, Nanos> = BTreeMap::new();
+            let mut votes: BTreeMap<u64, (u64, Vec<u64>)> = BTreeMap::new();
+            // (member, leader, term, echo, asked)
+            let mut requests: VecDeque<(u64, u64, u64, u64, u64)> = VecDeque::new();
+            let mut answers: VecDeque<(u64, u64, u64, u64, u64)> = VecDeque::new();
+            for (what, node, other, wait) in steps {
+                match what {
+                    0 => now += wait,
+                    1 => if terms[&node] > 0 && leaders.contains_key(&other) && leaders[&other].term() == terms[&node] {
+                        let term = terms[&node];
+                        requests.push_back((node, other, term, leases[&node].echo(term), now));
+                    },
+                    2 => if let Some((member, leader, term, echo, asked)) = requests.pop_front()
+                        && wait % 3 != 0
+                        && let Some(state) = leaders.get_mut(&leader).filter(|state| state.term() == term)
+                    {
+                        let grant = state.request((member, 1), echo, &view, &voters, now);
+                        answers.push_back((member, term, now, grant.lease, asked));
+                    },
+                    3 => if let Some((member, term, stamp, lease, asked)) = answers.pop_front() && wait % 3 != 0
+                        && let Some(end) = leases.get_mut(&member).unwrap().granted(term, stamp, lease, asked)
+                    {
+                        let until = until.entry(member).or_default();
+                        *until = (*until).max(end);
+                    },
+                    4 => {
+                        // `other` votes for `node` in a term above all that it has seen.
+                        let next = terms[&node].max(votes.get(&node).map_or(0, |(term, _)| *term));
+                        let (term, voted) = votes.entry(node).or_insert((next + 1, Vec::new()));
+                        if terms[&other] < *term && !voted.contains(&other) {
+                            terms.insert(other, *term);
+                            voted.push(other);
+                        }
+                        if voted.len() >= 2 {
+                            leaders.insert(node, LeaderLeases::new(node, *term, TIMES, now));
+                            terms.insert(node, *term);
+                            votes.remove(&node);
+                        }
+                    }
+                    _ => for state in leaders.values() {
+                        // Only the newest leader can commit.
+                        if leaders.values().all(|other| other.term() <= state.term()) {
+                            for (member, _) in state.overdue(&view, now) {
+                                let end = until.get(&member).copied().unwrap_or_default();
+                                prop_assert!(end < now, "node {member} holds a lease until {end}, it is {now}");
+                            }
+                        }
+                    },
+                }
+            }
+        }
+    }
+}

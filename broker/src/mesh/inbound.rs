@@ -1,0 +1,140 @@
+//! The messages of one other node, as this node holds them.
+
+use bytes::Bytes;
+
+use super::{Nanos, Ring};
+
+/// Where a message of an origin stands with this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is the next one: to be delivered.
+    Next,
+    /// It is here already.
+    Duplicate,
+}
+
+/// The incoming half for one incarnation of one origin, without sockets and clock.
+#[derive(Debug)]
+pub struct Inbound {
+    ring: Ring,
+    /// Receivers of each message that is not acknowledged yet; `None` while shards still count.
+    unacked: std::collections::VecDeque<(u64, u32)>,
+    /// Everything up to this number is acknowledged.
+    acked: u64,
+    /// How far the ring reached at the last two ticks of its clock.
+    marks: [u64; 2],
+    marked: Nanos,
+    ring_bytes_max: usize,
+    ring_time: Nanos,
+}
+
+impl Inbound {
+    /// Nothing received yet; the origin starts with number `first`.
+    pub fn new(first: u64, ring_bytes_max: usize, ring_time: Nanos) -> Self {
+        Self {
+            ring: Ring::new(first),
+            unacked: std::collections::VecDeque::new(),
+            acked: first - 1,
+            marks: [first; 2],
+            marked: 0,
+            ring_bytes_max,
+            ring_time,
+        }
+    }
+
+    /// The last number that is here, without gaps before it.
+    pub fn last(&self) -> u64 {
+        self.ring.next() - 1
+    }
+
+    /// Says what to do with message `number`. `None` for a gap: the sender has broken its word.
+    pub fn arrival(&self, number: u64) -> Option<Arrival> {
+        let next = self.ring.next();
+        if number > next {
+            return None;
+        }
+        Some(if number == next { Arrival::Next } else { Arrival::Duplicate })
+    }
+
+    /// Keeps the next message, which `receivers` local subscribers were sent by now, while `legs` shards have
+    /// still to tell their number. Returns its number.
+    pub fn push(&mut self, frame: Bytes, receivers: u64, legs: u32) -> u64 {
+        self.unacked.push_back((receivers, legs));
+        let number = self.ring.push(frame);
+        self.ring.forget_above(self.ring_bytes_max);
+        number
+    }
+
+    /// One more shard has told its number for message `number`.
+    pub fn count(&mut self, number: u64, receivers: u64) {
+        let Some(index) = number.checked_sub(self.acked + 1) else { return };
+        if let Some((count, legs)) = self.unacked.get_mut(index as usize) {
+            *count += receivers;
+            *legs = legs.saturating_sub(1);
+        }
+    }
+
+    /// Takes what can be acknowledged by now: the last number, and the receivers of each message up to it.
+    pub fn take_ack(&mut self, receivers: &mut Vec<u64>) -> Option<u64> {
+        receivers.clear();
+        while let Some((count, 0)) = self.unacked.front().copied() {
+            receivers.push(count);
+            self.unacked.pop_front();
+            self.acked += 1;
+        }
+        (!receivers.is_empty()).then_some(self.acked)
+    }
+
+    /// The frames from `first` on, for a survivor that lacks them; `None` when they are gone.
+    pub fn frames_from(&self, first: u64) -> Option<impl Iterator<Item = &Bytes>> {
+        self.ring.from(first)
+    }
+
+    /// Forgets what is older than the ring's time, give or take as much again.
+    pub fn age(&mut self, now: Nanos) {
+        if now.saturating_sub(self.marked) < self.ring_time {
+            return;
+        }
+        self.ring.forget_before(self.marks[0]);
+        self.marks = [self.marks[1], self.ring.next()];
+        self.marked = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_taken_once_and_acknowledged_in_order() {
+        let mut inbound = Inbound::new(7, 1000, 100);
+        assert_eq!(inbound.arrival(7), Some(Arrival::Next));
+        assert_eq!(inbound.push("a".into(), 1, 2), 7);
+        assert_eq!(inbound.push("b".into(), 5, 0), 8);
+        assert_eq!(inbound.arrival(8), Some(Arrival::Duplicate));
+        assert_eq!(inbound.arrival(10), None);
+        let mut receivers = Vec::new();
+        assert_eq!(inbound.take_ack(&mut receivers), None, "7 is still being counted");
+        inbound.count(7, 1);
+        inbound.count(7, 2);
+        assert_eq!(inbound.take_ack(&mut receivers), Some(8));
+        assert_eq!(receivers, [4, 5]);
+        inbound.count(7, 9);
+        assert_eq!(inbound.take_ack(&mut receivers), None);
+    }
+
+    #[test]
+    fn old_messages_are_forgotten_by_bytes_and_by_time() {
+        let mut inbound = Inbound::new(1, 25, 100);
+        for _ in 0..3 {
+            inbound.push(Bytes::from_static(&[0; 10]), 0, 0);
+        }
+        assert!(inbound.frames_from(1).is_none());
+        assert_eq!(inbound.frames_from(2).map(Iterator::count), Some(2));
+        for now in [100, 150, 200, 300] {
+            inbound.age(now);
+        }
+        assert!(inbound.frames_from(3).is_none(), "older than two ticks");
+        assert_eq!(inbound.last(), 3);
+    }
+}

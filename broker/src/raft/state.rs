@@ -1,0 +1,166 @@
+//! The replicated state: who belongs to the cluster, and the view. Pure.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::mesh::View;
+
+/// A node that belongs to the cluster, in the view or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The name under which people know it.
+    pub name: String,
+    /// The address that other nodes dial: host and port.
+    pub addr: String,
+}
+
+/// A change of the replicated state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// The cluster exists from now on; its first node is number 1.
+    Found {
+        /// The cluster's random id.
+        cluster_id: String,
+        /// The first member.
+        member: Member,
+    },
+    /// A new member. Its number is the index of this entry.
+    Admit {
+        /// Who it is.
+        member: Member,
+    },
+    /// A member is gone for good.
+    Remove {
+        /// Its number.
+        node: u64,
+    },
+    /// A member's incarnation comes into the view.
+    Enter {
+        /// Its number.
+        node: u64,
+        /// Its incarnation.
+        incarnation: u64,
+        /// The address that other nodes dial.
+        addr: String,
+    },
+    /// An incarnation leaves the view: by itself, or voted out.
+    Leave {
+        /// Its number.
+        node: u64,
+        /// Its incarnation.
+        incarnation: u64,
+    },
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{self:?}")
+    }
+}
+
+/// What a change has come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Done, or nothing to do.
+    #[default]
+    Done,
+    /// A new member's number.
+    Admitted(u64),
+    /// It cannot be: a reason for people.
+    Refused(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{self:?}")
+    }
+}
+
+/// What Raft replicates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterState {
+    /// The cluster's random id; empty before it is founded.
+    pub cluster_id: String,
+    /// Everyone who belongs to it.
+    pub members: BTreeMap<u64, Member>,
+    /// Who is in the view.
+    pub view: View,
+}
+
+impl ClusterState {
+    /// Applies the entry with this index.
+    pub fn apply(&mut self, index: u64, command: &Command) -> Outcome {
+        match command {
+            Command::Found { cluster_id, member } => {
+                if !self.cluster_id.is_empty() {
+                    return Outcome::Refused(format!("the cluster exists already, as {}", self.cluster_id));
+                }
+                self.cluster_id.clone_from(cluster_id);
+                self.members.insert(1, member.clone());
+                Outcome::Admitted(1)
+            }
+            Command::Admit { member } => {
+                self.members.insert(index, member.clone());
+                Outcome::Admitted(index)
+            }
+            Command::Remove { node } => {
+                self.members.remove(node);
+                if self.view.members.remove(node).is_some() {
+                    self.view.epoch += 1;
+                }
+                Outcome::Done
+            }
+            Command::Enter { node, incarnation, addr } => {
+                let Some(member) = self.members.get_mut(node) else {
+                    return Outcome::Refused(format!("node {node} is not a member of this cluster any more"));
+                };
+                member.addr.clone_from(addr);
+                if self.view.members.insert(*node, *incarnation) != Some(*incarnation) {
+                    self.view.epoch += 1;
+                }
+                Outcome::Done
+            }
+            Command::Leave { node, incarnation } => {
+                if self.view.has(*node, *incarnation) {
+                    self.view.members.remove(node);
+                    self.view.epoch += 1;
+                }
+                Outcome::Done
+            }
+        }
+    }
+
+    /// The member with this name and the highest number.
+    pub fn named(&self, name: &str) -> Option<u64> {
+        self.members.iter().rev().find(|(_, member)| member.name == name).map(|(node, _)| *node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(name: &str) -> Member {
+        Member { name: name.into(), addr: format!("{name}:7379") }
+    }
+
+    #[test]
+    fn numbers_are_log_indexes_and_the_epoch_grows_with_each_change_of_the_view() {
+        let mut state = ClusterState::default();
+        let found = Command::Found { cluster_id: "c".into(), member: member("a") };
+        assert_eq!(state.apply(2, &found), Outcome::Admitted(1));
+        assert!(matches!(state.apply(3, &found), Outcome::Refused(_)));
+        assert_eq!(state.apply(9, &Command::Admit { member: member("b") }), Outcome::Admitted(9));
+        let enter = |incarnation| Command::Enter { node: 9, incarnation, addr: "b:1".into() };
+        assert_eq!(state.apply(10, &enter(5)), Outcome::Done);
+        assert_eq!(state.apply(11, &enter(5)), Outcome::Done);
+        assert_eq!((state.view.epoch, state.view.has(9, 5)), (1, true));
+        state.apply(12, &enter(6));
+        state.apply(13, &Command::Leave { node: 9, incarnation: 5 });
+        assert_eq!((state.view.epoch, state.view.has(9, 6)), (2, true), "an old incarnation cannot take the new one out");
+        state.apply(14, &Command::Remove { node: 9 });
+        assert_eq!((state.view.epoch, state.members.len()), (3, 1));
+        assert!(matches!(state.apply(15, &enter(7)), Outcome::Refused(_)), "who was removed does not come back");
+    }
+}

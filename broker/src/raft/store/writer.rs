@@ -1,0 +1,120 @@
+//! The one thread that writes to the store.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::FileExt as _,
+    path::PathBuf,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread::JoinHandle,
+};
+
+use serde::Serialize;
+
+use super::disk::{BATCH_KEY, sealed};
+
+/// Batches that may wait for the disk before those who write have to wait, too.
+const WAITING_MAX: usize = 1024;
+
+/// Changes that reach the disk together.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Batch {
+    /// Sets a value.
+    pub(super) fn put<T: Serialize>(&mut self, key: &[u8], value: &T) -> io::Result<()> {
+        self.changes.push((key.to_vec(), Some(serde_json::to_vec(value)?)));
+        Ok(())
+    }
+
+    /// Removes a value.
+    pub(super) fn remove(&mut self, key: &[u8]) {
+        self.changes.push((key.to_vec(), None));
+    }
+}
+
+/// Called with the outcome once a batch is on disk.
+type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
+
+/// A thread, since flushing blocks, and one only, since sled's own asynchronous flush can fill its thread pool
+/// and deadlock. Whatever waits when it comes round is synced together.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Option<SyncSender<(Batch, Done)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(tree: sled::Db, file: File, synced: PathBuf, last_batch: u64) -> io::Result<Self> {
+        let synced = OpenOptions::new().write(true).create(true).truncate(false).open(synced)?;
+        let (queue, waiting) = sync_channel(WAITING_MAX);
+        let store = Store { tree, file, synced, last_batch };
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || store.run(&waiting))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    pub(super) fn write(&self, batch: Batch, done: Done) {
+        let Some(queue) = &self.queue else { return };
+        if let Err(std::sync::mpsc::SendError((_, done))) = queue.send((batch, done)) {
+            done(Err(io::Error::other("the writer of the data folder has stopped")));
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The thread ends with its queue; the folder is free once it has.
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Store {
+    tree: sled::Db,
+    file: File,
+    synced: File,
+    last_batch: u64,
+}
+
+impl Store {
+    fn run(mut self, waiting: &Receiver<(Batch, Done)>) {
+        while let Ok(first) = waiting.recv() {
+            let group: Vec<_> = std::iter::once(first).chain(waiting.try_iter()).collect();
+            let (batches, done): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let result = self.commit(batches);
+            if let Err(error) = &result {
+                tracing::error!(%error, "the data folder cannot be written");
+            }
+            for done in done {
+                done(result.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string())));
+            }
+        }
+    }
+
+    fn commit(&mut self, batches: Vec<Batch>) -> io::Result<()> {
+        let number = self.last_batch + 1;
+        let mut all = sled::Batch::default();
+        for (key, value) in batches.into_iter().flat_map(|batch| batch.changes) {
+            match value {
+                Some(value) => {
+                    let stored = sealed(&key, &value);
+                    all.insert(key, stored);
+                }
+                None => all.remove(key),
+            }
+        }
+        all.insert(BATCH_KEY, sealed(BATCH_KEY, &number.to_be_bytes()));
+        self.tree.apply_batch(all)?;
+        self.tree.flush()?;
+        self.file.sync_data()?;
+        // Only now may anyone be told, and only what is told must be there when the store is opened again.
+        self.synced.write_all_at(&number.to_be_bytes(), 0)?;
+        self.synced.sync_data()?;
+        self.last_batch = number;
+        Ok(())
+    }
+}
