@@ -20,13 +20,16 @@ need() {
 step 'tools'
 need redis-server redis-server
 need chromium chromium
+need c++ g++
 cargo nextest --version > /dev/null 2>&1 || cargo install --locked cargo-nextest
 
 step 'format'
 cargo fmt --all --check
+cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 step 'clippy'
 cargo clippy --workspace --all-targets --locked -- -D warnings
+cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target --locked -- -D warnings
 
 step 'documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
@@ -36,6 +39,9 @@ cargo build --release --locked
 
 step 'unit and integration tests'
 cargo nextest run --workspace --locked
+
+step 'fuzzing, the short form'
+fuzz/run.sh
 
 step 'real clients'
 CARILLON_BIN="$PWD/target/release/carillon" cluster-tests/compat/run.sh

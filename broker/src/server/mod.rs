@@ -13,6 +13,8 @@ mod inbox;
 mod listener;
 mod node;
 mod pause;
+mod reader;
+mod serve;
 mod session;
 mod shard;
 mod stats;

@@ -289,7 +289,7 @@ impl Shard {
             connections.resize_with(seat + 1, || None);
         }
         connections[seat] = Some(Rc::clone(&connection));
-        tokio::task::spawn_local(super::connection::serve(Rc::clone(self), connection));
+        tokio::task::spawn_local(super::serve::serve(Rc::clone(self), connection));
     }
 }
 

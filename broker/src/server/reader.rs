@@ -1,0 +1,267 @@
+//! The reading half of a connection: requests are run straight from what has been read.
+
+use std::{io, rc::Rc, task::Poll};
+
+use carillon_proto::resp::RequestDecoder;
+
+use super::{
+    CloseReason, Shard,
+    connection::{Connection, Deferred},
+    dispatch::{self, Flow},
+    pause::Paused,
+    shard::READ_BYTES,
+};
+
+/// Publishes of one connection that may wait for other shards at a time. Further ones are not read.
+const PUBLISHES_IN_FLIGHT_MAX: usize = 1024;
+
+/// Bytes that may wait for a client before its further commands do. Bounds what a client can ask for without
+/// reading the answers.
+const UNREAD_REPLIES_MAX: usize = 1024 * 1024;
+
+/// Why a connection's task does not run further commands.
+enum Stop {
+    /// All that has arrived is done.
+    NeedsInput,
+    /// Publishes have to be answered first, or replies to be read.
+    MustWait,
+    Paused,
+    Deferred(Deferred),
+    Close(CloseReason),
+}
+
+/// Input and what it is decoded with.
+pub(super) struct Reader<'a> {
+    pub(super) shard: &'a Rc<Shard>,
+    pub(super) connection: &'a Rc<Connection>,
+    decoder: RequestDecoder,
+    /// Input that could not be run yet. Empty, and without memory, most of the time.
+    input: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(shard: &'a Rc<Shard>, connection: &'a Rc<Connection>) -> Self {
+        let decoder = RequestDecoder::new(shard.node.settings.argument_bytes_max);
+        Self { shard, connection, decoder, input: Vec::new() }
+    }
+
+    /// Reads and runs until something ends the connection.
+    pub(super) async fn run(&mut self) -> CloseReason {
+        let mut is_last_input = false;
+        loop {
+            if let Some(reason) = self.connection.closing.get() {
+                return reason;
+            }
+            let stop = if is_last_input || !self.input.is_empty() || self.has_queued() {
+                self.run_input()
+            } else {
+                Stop::NeedsInput
+            };
+            match stop {
+                Stop::NeedsInput if is_last_input => {
+                    let reason = if self.shard.is_draining.get() {
+                        CloseReason::Shutdown
+                    } else {
+                        CloseReason::PeerClosed
+                    };
+                    return reason;
+                }
+                Stop::NeedsInput => match self.read().await {
+                    Ok(Some(stop)) => {
+                        if let Some(reason) = self.after_read(stop).await {
+                            return reason;
+                        }
+                    }
+                    Ok(None) => is_last_input = true,
+                    Err(error) => return CloseReason::from_io(&error),
+                },
+                other => {
+                    if let Some(reason) = self.after_read(other).await {
+                        return reason;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for what stopped the last run. Returns the reason when the connection is to end.
+    async fn after_read(&mut self, stop: Stop) -> Option<CloseReason> {
+        match stop {
+            Stop::NeedsInput => {}
+            Stop::Paused => self.shard.node.pause.over().await,
+            Stop::Deferred(deferred) => {
+                let reply = deferred.await;
+                if self.connection.session.borrow().wants_reply() {
+                    self.shard.hub.borrow_mut().append(self.connection.seat, &reply);
+                    self.shard.schedule_flush();
+                }
+                self.connection.session.borrow_mut().command_done();
+            }
+            Stop::MustWait => self.wait_for_room().await,
+            Stop::Close(reason) => return Some(reason),
+        }
+        None
+    }
+
+    fn has_queued(&self) -> bool {
+        !self.connection.session.borrow().executing.is_empty()
+    }
+
+    /// Waits for input and runs it. `None` at its end: the client has closed, or the node drains and there is
+    /// nothing more to read.
+    async fn read(&mut self) -> io::Result<Option<Stop>> {
+        let shard = Rc::clone(self.shard);
+        let ready = self.wait(true).await?;
+        if !ready {
+            return Ok(Some(Stop::NeedsInput));
+        }
+        let (stop, has_more) = match self.read_now() {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // While the node drains, this is the moment at which all that was sent has been read.
+                return Ok(if shard.is_draining.get() { None } else { Some(Stop::NeedsInput) });
+            }
+            Err(error) => return Err(error),
+        };
+        if has_more {
+            // The others come first.
+            tokio::task::yield_now().await;
+        }
+        Ok(stop)
+    }
+
+    /// Reads once and runs what it can. Returns what stopped it, `None` at the end of input, and whether more is
+    /// likely to be waiting.
+    fn read_now(&mut self) -> io::Result<(Option<Stop>, bool)> {
+        let shard = Rc::clone(self.shard);
+        let mut scratch = shard.scratch.borrow_mut();
+        // Unfinished input is continued where it is; otherwise requests are run straight from the shard's buffer.
+        let is_continued = !self.input.is_empty();
+        let buffer = if is_continued { &mut self.input } else { &mut *scratch };
+        if is_continued {
+            buffer.reserve(READ_BYTES);
+        } else {
+            buffer.clear();
+        }
+        let room = buffer.capacity() - buffer.len();
+        let count = self.connection.stream.try_read(buffer)?;
+        if count == 0 {
+            return Ok((None, false));
+        }
+        shard.stats().reads.add(1);
+        shard.stats().input_bytes.add(count as u64);
+        let stop = if is_continued {
+            self.run_input()
+        } else {
+            let (used, stop) = self.run_requests(&scratch);
+            self.input.extend_from_slice(&scratch[used..]);
+            self.connection.unread_input.set(self.input.len());
+            stop
+        };
+        Ok((Some(stop), count == room))
+    }
+
+    /// Runs what has been read but not run.
+    fn run_input(&mut self) -> Stop {
+        let input = std::mem::take(&mut self.input);
+        let (used, stop) = self.run_requests(&input);
+        if used < input.len() {
+            self.input = input;
+            self.input.drain(..used);
+        }
+        self.connection.unread_input.set(self.input.len());
+        stop
+    }
+
+    /// Runs as many requests as it may, those of EXEC first. Returns the bytes it has used.
+    fn run_requests(&mut self, input: &[u8]) -> (usize, Stop) {
+        let mut used = 0;
+        loop {
+            if self.connection.is_closing() {
+                return (used, Stop::NeedsInput);
+            }
+            if self.shard.hub.borrow().outbox(self.connection.seat).pending_bytes() > UNREAD_REPLIES_MAX {
+                return (used, Stop::MustWait);
+            }
+            let in_flight = self.connection.publishes_in_flight();
+            // Publishes may overtake nothing and be overtaken by nothing; only they may be in flight together.
+            let must_wait =
+                |is_publish: bool| in_flight > 0 && !is_publish || in_flight >= PUBLISHES_IN_FLIGHT_MAX;
+            let queued = self.connection.session.borrow_mut().executing.pop_front();
+            let flow = if let Some(queued) = queued {
+                if must_wait(dispatch::is_publish(queued.as_request())) {
+                    self.connection.session.borrow_mut().executing.push_front(queued);
+                    return (used, Stop::MustWait);
+                }
+                dispatch::run_queued(self.shard, self.connection, queued.as_request())
+            } else {
+                let (request, len) = match self.decoder.decode(&input[used..]) {
+                    Ok(Some(decoded)) => decoded,
+                    Ok(None) => return (used, Stop::NeedsInput),
+                    Err(_) if in_flight > 0 => return (used, Stop::MustWait),
+                    Err(error) => {
+                        self.connection.push(self.shard, |reply| reply.error(format!("ERR {error}")));
+                        self.shard.stats().errors.add(1);
+                        return (input.len(), Stop::Close(CloseReason::ProtocolError));
+                    }
+                };
+                if request.is_empty() {
+                    used += len;
+                    continue;
+                }
+                let is_publish = dispatch::is_publish(request);
+                if must_wait(is_publish) {
+                    return (used, Stop::MustWait);
+                }
+                let paused = self.shard.node.pause.now();
+                if paused == Paused::Everything || paused == Paused::Publishing && is_publish {
+                    return (used, Stop::Paused);
+                }
+                used += len;
+                dispatch::run(self.shard, self.connection, request)
+            };
+            match flow {
+                Flow::Continue => {}
+                Flow::Defer(deferred) => return (used, Stop::Deferred(deferred)),
+                Flow::Close(reason) => return (used, Stop::Close(reason)),
+            }
+        }
+    }
+
+    /// Waits until replies have left or publishes are answered.
+    pub(super) async fn wait_for_room(&self) {
+        let _ = self.wait(false).await;
+    }
+
+    /// Waits for input if `wants_input`, or to be woken. Sees to a blocked outbox meanwhile.
+    async fn wait(&self, wants_input: bool) -> io::Result<bool> {
+        let (shard, connection) = (self.shard, self.connection);
+        let mut is_first = true;
+        std::future::poll_fn(|context| {
+            let is_registered =
+                connection.waker.borrow().as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+            if !is_registered {
+                *connection.waker.borrow_mut() = Some(context.waker().clone());
+            }
+            // A write that blocks again has made the socket not ready, so this ends by waiting for it.
+            while connection.is_write_blocked.get() && connection.stream.poll_write_ready(context).is_ready()
+            {
+                connection.is_write_blocked.set(false);
+                shard.write(connection);
+            }
+            if wants_input {
+                // A closing connection reads no more, but it still waits for room: for its last replies.
+                if connection.is_closing() {
+                    return Poll::Ready(Ok(false));
+                }
+                if shard.is_draining.get() {
+                    return Poll::Ready(Ok(true));
+                }
+                return connection.stream.poll_read_ready(context).map(|ready| ready.map(|()| true));
+            }
+            connection.waits_for_room.set(std::mem::take(&mut is_first));
+            if connection.waits_for_room.get() { Poll::Pending } else { Poll::Ready(Ok(false)) }
+        })
+        .await
+    }
+}

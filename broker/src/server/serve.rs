@@ -1,0 +1,111 @@
+//! A connection's task, from its first byte to its last.
+
+use std::{io, rc::Rc, time::Duration};
+
+use super::{CloseReason, Shard, connection::Connection, dispatch, reader::Reader};
+use crate::hub::SubscriptionKind;
+
+/// How long a closing connection may take to receive its last replies.
+const LAST_REPLIES_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How long the client may take to close its side after that. Closing with unread input makes the kernel send
+/// a reset, which may take the last replies with it.
+const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Serves one connection from its first byte to its last.
+pub(crate) async fn serve(shard: Rc<Shard>, connection: Rc<Connection>) {
+    tracing::debug!(client = connection.id, addr = connection.peer, "connected");
+    let _departure = Departure { shard: &shard, connection: &connection };
+    let mut reader = Reader::new(&shard, &connection);
+    let reason = reader.run().await;
+    end_subscriptions(&shard, &connection);
+    if reason.answers_first() {
+        finish(&reader).await;
+    }
+    report(&shard, &connection, reason);
+}
+
+/// Clears a connection's place whatever ends its task: a panic must not leave a socket that is open and deaf.
+struct Departure<'a> {
+    shard: &'a Rc<Shard>,
+    connection: &'a Rc<Connection>,
+}
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let (client, addr) = (self.connection.id, &self.connection.peer);
+            tracing::error!(
+                client,
+                addr,
+                "a command made the connection's task panic; the connection is closed"
+            );
+        }
+        end_subscriptions(self.shard, self.connection);
+        self.shard.leave(self.connection.seat);
+    }
+}
+
+fn end_subscriptions(shard: &Shard, connection: &Connection) {
+    use SubscriptionKind::{Channel, Pattern, ShardChannel};
+    for kind in [Channel, Pattern, ShardChannel] {
+        dispatch::unsubscribe_all(shard, connection.seat, kind, |_| {});
+    }
+    if std::mem::take(&mut connection.session.borrow_mut().is_monitor) {
+        shard.remove_monitor(connection.seat);
+    }
+}
+
+fn report(shard: &Shard, connection: &Connection, reason: CloseReason) {
+    shard.stats().closed[reason.index()].add(1);
+    let session = connection.session.borrow();
+    let name = String::from_utf8_lossy(&session.name);
+    let (client, addr, reason_label) = (connection.id, &connection.peer, reason.label());
+    if reason.is_notable() {
+        tracing::info!(client, addr, %name, reason = reason_label, "connection closed");
+    } else {
+        tracing::debug!(client, addr, %name, reason = reason_label, "connection closed");
+    }
+}
+
+/// Sends the last replies and waits for the client to close.
+async fn finish(reader: &Reader<'_>) {
+    let (shard, connection) = (reader.shard, reader.connection);
+    let sent = async {
+        while connection.publishes_in_flight() > 0 {
+            reader.wait_for_room().await;
+        }
+        loop {
+            shard.write(connection);
+            if shard.hub.borrow().outbox(connection.seat).is_empty() {
+                return;
+            }
+            let ready = std::future::poll_fn(|context| connection.stream.poll_write_ready(context));
+            if ready.await.is_err() {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LAST_REPLIES_TIME_MAX, sent).await;
+    if connection.stream.finish().is_err() {
+        return;
+    }
+    let closed = async {
+        let mut discarded = Vec::with_capacity(4096);
+        loop {
+            discarded.clear();
+            match connection.stream.try_read(&mut discarded) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let ready = std::future::poll_fn(|context| connection.stream.poll_read_ready(context));
+                    if ready.await.is_err() {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER_TIME_MAX, closed).await;
+}
