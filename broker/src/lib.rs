@@ -4,6 +4,7 @@
 //! client plane; [`hub`] holds subscriptions and outboxes and knows neither sockets nor clocks.
 
 pub mod app;
+pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod hub;

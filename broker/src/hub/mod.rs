@@ -64,6 +64,13 @@ pub struct Message {
     pub payload: Bytes,
 }
 
+impl Message {
+    /// A message with copies of the slices.
+    pub fn copied(kind: ChannelKind, channel: &[u8], payload: &[u8]) -> Self {
+        Self { kind, channel: Bytes::copy_from_slice(channel), payload: Bytes::copy_from_slice(payload) }
+    }
+}
+
 /// One connection as the hub sees it.
 #[derive(Debug, Default)]
 struct Client {

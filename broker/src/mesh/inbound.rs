@@ -47,6 +47,11 @@ impl Inbound {
         self.ring.next() - 1
     }
 
+    /// Everything up to this number is acknowledged.
+    pub fn acked(&self) -> u64 {
+        self.acked
+    }
+
     /// Says what to do with message `number`. `None` for a gap: the sender has broken its word.
     pub fn arrival(&self, number: u64) -> Option<Arrival> {
         let next = self.ring.next();

@@ -2,11 +2,16 @@
 //! view. See `DESIGN.md` beside this file.
 
 mod inbound;
+mod links;
 mod outbound;
+mod plane;
+pub mod quic;
 mod ring;
 mod view;
 
 pub use inbound::{Arrival, Inbound};
+pub use links::Links;
 pub use outbound::{Completion, Nanos, Outbound};
+pub use plane::{Local, Plane, PlaneCommand, PlaneEvent, PlaneProgress, PlaneReport, PlaneSettings};
 pub use ring::Ring;
 pub use view::View;

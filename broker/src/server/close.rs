@@ -27,11 +27,13 @@ pub enum CloseReason {
     TooManyClients,
     /// The node stops.
     Shutdown,
+    /// The node has lost touch with its cluster and can no longer promise to deliver everything.
+    Fenced,
 }
 
 impl CloseReason {
     /// Every reason, in the order of [`index`](Self::index).
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Quit,
         Self::PeerClosed,
         Self::PeerReset,
@@ -43,6 +45,7 @@ impl CloseReason {
         Self::OutboxSoftLimit,
         Self::TooManyClients,
         Self::Shutdown,
+        Self::Fenced,
     ];
 
     /// The reason's place in [`ALL`](Self::ALL).
@@ -64,6 +67,7 @@ impl CloseReason {
             Self::OutboxSoftLimit => "outbox_soft_limit",
             Self::TooManyClients => "too_many_clients",
             Self::Shutdown => "shutdown",
+            Self::Fenced => "fenced",
         }
     }
 

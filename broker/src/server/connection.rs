@@ -105,7 +105,7 @@ impl Connection {
     pub(crate) fn publish(&self, shard: &Shard, kind: ChannelKind, channel: &[u8], payload: &[u8]) {
         let mut publishes = self.publishes.borrow_mut();
         let number = self.first_publish.get() + publishes.len() as u64;
-        let ticket = Ticket { shard: shard.index, seat: self.seat, client: self.id, number };
+        let ticket = Ticket::Client { shard: shard.index, seat: self.seat, client: self.id, number };
         let (receivers, legs_left) = shard.publish(kind, channel, payload, ticket);
         let wants_reply = self.session.borrow().wants_reply();
         if legs_left == 0 && publishes.is_empty() {

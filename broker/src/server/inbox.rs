@@ -11,15 +11,37 @@ use tokio::sync::Notify;
 use super::{Shard, stream::Socket};
 use crate::hub::{Message, Seat};
 
-/// Where the answer to a message belongs: a publish of one connection of one shard.
+/// Where the answer to a message belongs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ticket {
-    pub(crate) shard: usize,
-    pub(crate) seat: Seat,
-    /// Seats are reused; the client's number tells whether it still is the same connection.
-    pub(crate) client: u64,
-    /// Which publish of that connection.
-    pub(crate) number: u64,
+pub enum Ticket {
+    /// A publish of one connection.
+    Client {
+        /// The connection's shard.
+        shard: usize,
+        /// The connection's seat there.
+        seat: Seat,
+        /// Seats are reused; the client's number tells whether it still is the same connection.
+        client: u64,
+        /// Which publish of that connection.
+        number: u64,
+    },
+    /// A message of another node, which the first shard's relay has taken in.
+    Peer {
+        /// The relay's place for that node.
+        slot: u64,
+        /// Which message of that node.
+        number: u64,
+    },
+}
+
+impl Ticket {
+    /// The shard that waits for the answer.
+    pub(crate) fn shard(self) -> usize {
+        match self {
+            Self::Client { shard, .. } => shard,
+            Self::Peer { .. } => 0,
+        }
+    }
 }
 
 /// Something to do on a shard's thread.
@@ -29,6 +51,8 @@ pub(crate) type Action = Box<dyn FnOnce(&Rc<Shard>) + Send>;
 pub(crate) enum Envelope {
     /// A message for its subscribers, to be answered with their number.
     Deliver(Message, Ticket),
+    /// A message for the other nodes, which go about it from the first shard.
+    Relay(Message, Ticket),
     /// The answer: one leg of a publish is complete.
     Delivered(Ticket, u64),
     /// A connection to take over.
@@ -43,6 +67,7 @@ impl std::fmt::Debug for Envelope {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Deliver(..) => "Deliver",
+            Self::Relay(..) => "Relay",
             Self::Delivered(..) => "Delivered",
             Self::Adopt(_) => "Adopt",
             Self::Monitor(_) => "Monitor",

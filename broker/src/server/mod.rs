@@ -4,26 +4,33 @@
 //! task reads and runs commands. What is to be written is collected in the hub's outboxes and written once at
 //! the end of the event-loop turn, by the shard itself: a subscriber's task is not woken for a message.
 
+mod census;
 mod close;
 mod cmd;
 mod connection;
 mod directory;
 mod dispatch;
+mod gate;
 mod inbox;
 mod listener;
 mod node;
 mod pause;
 mod reader;
+mod relay;
 mod serve;
 mod session;
 mod shard;
 mod stats;
 mod stream;
 
+pub use census::{Answer, Census};
 pub use close::CloseReason;
 pub use directory::{Directory, ShardSet};
+pub use gate::Gate;
+pub use inbox::Ticket;
 pub use listener::{ListenError, Listeners};
 pub use node::{Node, NodeSettings};
+pub use relay::Relay;
 pub use shard::Shard;
 pub use stats::{Counter, ShardStats};
 pub use stream::Liveness;

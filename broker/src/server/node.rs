@@ -4,7 +4,7 @@ use std::{
     io,
     rc::Rc,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
@@ -15,7 +15,7 @@ use ahash::RandomState;
 use tokio::sync::watch;
 
 use super::{
-    Directory, Liveness, Shard, ShardStats,
+    Census, Directory, Gate, Liveness, Shard, ShardStats,
     inbox::{Envelope, Inbox},
     pause::Pause,
     stream::Socket,
@@ -58,6 +58,14 @@ pub struct Node {
     pub(crate) hasher: RandomState,
     pub(crate) inboxes: Box<[Inbox]>,
     pub(crate) pause: Pause,
+    /// Whether there may be other nodes.
+    pub is_member: bool,
+    /// Whether the node may act for its clients.
+    pub gate: Gate,
+    /// How the other nodes' subscriptions are asked for; set once, on a member of a cluster.
+    pub census: OnceLock<Arc<dyn Census>>,
+    /// Set while other nodes have to catch up before more can be published.
+    pub relay_is_full: AtomicBool,
     /// Connections that said MONITOR, in all shards.
     pub(crate) monitors: AtomicUsize,
     clients: AtomicUsize,
@@ -68,7 +76,7 @@ pub struct Node {
 
 impl Node {
     /// A node without threads; [`start`](Self::start) adds them.
-    pub fn new(settings: NodeSettings, hasher: RandomState, run_id: String) -> Arc<Self> {
+    pub fn new(settings: NodeSettings, is_member: bool, hasher: RandomState, run_id: String) -> Arc<Self> {
         let shards = settings.shards;
         Arc::new(Self {
             directory: Directory::new(shards, &hasher),
@@ -78,6 +86,10 @@ impl Node {
             hasher,
             inboxes: (0..shards).map(|_| Inbox::default()).collect(),
             pause: Pause::default(),
+            is_member,
+            gate: if is_member { Gate::of_member() } else { Gate::of_single_node() },
+            census: OnceLock::new(),
+            relay_is_full: AtomicBool::new(false),
             monitors: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
@@ -122,8 +134,31 @@ impl Node {
 
     /// Lets every shard close its connections, once all that they have sent is answered.
     pub fn drain(&self) {
-        for inbox in &self.inboxes {
-            inbox.push(Envelope::Run(Box::new(|shard: &Rc<Shard>| shard.drain())));
+        self.on_each_shard(|shard| shard.drain());
+    }
+
+    /// Ends the lease and closes every connection, with nothing more said.
+    pub fn fence(&self) {
+        self.gate.close();
+        // The shards look at the gate whenever they have something to send; these have nothing, and must look, too.
+        self.on_each_shard(|shard| shard.schedule_flush());
+    }
+
+    /// Lets publishers go on, or makes them wait, for other nodes to catch up.
+    pub fn set_relay_full(&self, is_full: bool) {
+        if self.relay_is_full.swap(is_full, Ordering::SeqCst) && !is_full {
+            self.on_each_shard(|shard| shard.connections().iter().for_each(|connection| connection.wake()));
+        }
+    }
+
+    /// Runs something on one shard's thread.
+    pub fn on_shard(&self, index: usize, action: impl FnOnce(&Rc<Shard>) + Send + 'static) {
+        self.inboxes[index].push(Envelope::Run(Box::new(action)));
+    }
+
+    fn on_each_shard(&self, action: impl Fn(&Rc<Shard>) + Clone + Send + 'static) {
+        for index in 0..self.inboxes.len() {
+            self.on_shard(index, action.clone());
         }
     }
 
@@ -134,6 +169,10 @@ impl Node {
 
     /// Hands a connection to a shard, in turn. Gives it back when the node has as many as it may have.
     pub(crate) fn adopt(&self, socket: Socket) -> Result<(), Socket> {
+        if !self.gate.admits() {
+            // Accepted in the moment in which the node was fenced.
+            return Ok(());
+        }
         if self.clients.fetch_add(1, Ordering::Relaxed) >= self.settings.clients_max {
             self.clients.fetch_sub(1, Ordering::Relaxed);
             return Err(socket);

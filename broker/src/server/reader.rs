@@ -1,6 +1,6 @@
 //! The reading half of a connection: requests are run straight from what has been read.
 
-use std::{io, rc::Rc, task::Poll};
+use std::{io, rc::Rc, sync::atomic::Ordering, task::Poll};
 
 use carillon_proto::resp::RequestDecoder;
 
@@ -185,8 +185,12 @@ impl<'a> Reader<'a> {
             }
             let in_flight = self.connection.publishes_in_flight();
             // Publishes may overtake nothing and be overtaken by nothing; only they may be in flight together.
-            let must_wait =
-                |is_publish: bool| in_flight > 0 && !is_publish || in_flight >= PUBLISHES_IN_FLIGHT_MAX;
+            let is_relay_full = self.shard.node.relay_is_full.load(Ordering::Relaxed);
+            let must_wait = |is_publish: bool| {
+                in_flight > 0 && !is_publish
+                    || in_flight >= PUBLISHES_IN_FLIGHT_MAX
+                    || is_publish && is_relay_full
+            };
             let queued = self.connection.session.borrow_mut().executing.pop_front();
             let flow = if let Some(queued) = queued {
                 if must_wait(dispatch::is_publish(queued.as_request())) {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::runtime::LocalOptions;
 
 use super::{
-    CloseReason, Node, ShardStats,
+    CloseReason, Node, Relay, ShardStats,
     connection::Connection,
     inbox::{Envelope, Ticket},
     stream::{Socket, Stream},
@@ -48,6 +48,10 @@ pub struct Shard {
     /// What is to be sent to the other shards at the end of the turn.
     outgoing: RefCell<Vec<Vec<Envelope>>>,
     flusher: RefCell<Option<Waker>>,
+    /// The way to other nodes; on the first shard of a node that has any.
+    relay: RefCell<Option<Rc<dyn Relay>>>,
+    /// How often this shard has closed its connections because the node was fenced.
+    fences: Cell<u64>,
     has_work: Cell<bool>,
 }
 
@@ -68,6 +72,8 @@ impl Shard {
             monitors: RefCell::default(),
             outgoing: RefCell::new((0..node.settings.shards).map(|_| Vec::new()).collect()),
             flusher: RefCell::default(),
+            relay: RefCell::default(),
+            fences: Cell::new(0),
             has_work: Cell::new(false),
             node,
         });
@@ -104,18 +110,65 @@ impl Shard {
             // The publisher may want no reply, so that nothing else would see to this.
             self.schedule_flush();
         }
+        let mut legs = self.hand_to_shards(kind, channel, payload, ticket);
+        if self.node.is_member {
+            legs += 1;
+            self.hand_to_nodes(kind, channel, payload, ticket);
+        }
+        (receivers, legs)
+    }
+
+    /// Delivers a message of another node to this shard's subscribers and hands it to the other shards. Returns
+    /// the number of local receivers, and of shards that will answer `ticket` with theirs.
+    pub fn deliver(&self, kind: ChannelKind, channel: &[u8], payload: &[u8], ticket: Ticket) -> (u64, u32) {
+        let receivers = self.hub.borrow_mut().publish(kind, channel, payload);
+        self.stats().delivered.add(receivers);
+        if receivers > 0 {
+            self.schedule_flush();
+        }
+        (receivers, self.hand_to_shards(kind, channel, payload, ticket))
+    }
+
+    /// One more leg of a message is complete.
+    pub fn complete(self: &Rc<Self>, ticket: Ticket, receivers: u64) {
+        match ticket {
+            Ticket::Client { shard, .. } if shard != self.index => {
+                self.outgoing.borrow_mut()[shard].push(Envelope::Delivered(ticket, receivers));
+                self.schedule_flush();
+            }
+            Ticket::Client { seat, client, number, .. } => {
+                let connection = self.connections.borrow().get(seat).cloned().flatten();
+                if let Some(connection) = connection.filter(|connection| connection.id == client) {
+                    connection.delivered(self, number, receivers);
+                }
+            }
+            Ticket::Peer { slot, number } => {
+                if let Some(relay) = &*self.relay.borrow() {
+                    relay.counted(slot, number, receivers);
+                }
+            }
+        }
+    }
+
+    /// Sets the way to other nodes.
+    pub fn set_relay(&self, relay: Rc<dyn Relay>) {
+        *self.relay.borrow_mut() = Some(relay);
+    }
+
+    /// The node that this shard belongs to.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    fn hand_to_shards(&self, kind: ChannelKind, channel: &[u8], payload: &[u8], ticket: Ticket) -> u32 {
         if self.node.settings.shards == 1 {
-            return (receivers, 0);
+            return 0;
         }
         let others = self.node.directory.interested(kind, channel) & !(1 << self.index);
         if others == 0 {
-            return (receivers, 0);
+            return 0;
         }
-        let message = Message {
-            kind,
-            channel: Bytes::copy_from_slice(channel),
-            payload: Bytes::copy_from_slice(payload),
-        };
+        let message = Message::copied(kind, channel, payload);
         let mut outgoing = self.outgoing.borrow_mut();
         for (shard, batch) in outgoing.iter_mut().enumerate() {
             if others & (1 << shard) != 0 {
@@ -123,7 +176,19 @@ impl Shard {
             }
         }
         self.schedule_flush();
-        (receivers, others.count_ones())
+        others.count_ones()
+    }
+
+    fn hand_to_nodes(&self, kind: ChannelKind, channel: &[u8], payload: &[u8], ticket: Ticket) {
+        if self.index == 0 {
+            if let Some(relay) = &*self.relay.borrow() {
+                relay.publish(kind, channel, payload, ticket);
+            }
+        } else {
+            let message = Message::copied(kind, channel, payload);
+            self.outgoing.borrow_mut()[0].push(Envelope::Relay(message, ticket));
+        }
+        self.schedule_flush();
     }
 
     /// Sees to it that outboxes and batches are sent at the end of this turn.
@@ -170,8 +235,30 @@ impl Shard {
         self.node.release();
     }
 
-    /// Writes what waits for one connection, as far as its socket takes it.
+    /// Closes every connection if the node may not act for its clients. Returns whether it may.
+    fn check_gate(&self) -> bool {
+        let gate = &self.node.gate;
+        let fences = gate.fences();
+        if fences == self.fences.get() && gate.is_open() {
+            return true;
+        }
+        self.fences.set(fences);
+        for connection in self.connections() {
+            self.hub.borrow_mut().discard_outbox(connection.seat);
+            connection.close(CloseReason::Fenced);
+        }
+        false
+    }
+
+    /// Writes what waits for one connection, if the node may.
     pub(crate) fn write(&self, connection: &Connection) {
+        if self.check_gate() {
+            self.write_now(connection);
+        }
+    }
+
+    /// Writes what waits for one connection, as far as its socket takes it.
+    fn write_now(&self, connection: &Connection) {
         let seat = connection.seat;
         loop {
             let result = {
@@ -225,6 +312,9 @@ impl Shard {
 
     /// One end of a turn.
     fn flush(&self, seats: &mut Vec<Seat>) {
+        if let Some(relay) = &*self.relay.borrow() {
+            relay.flush();
+        }
         // The other shards first: they can work while this one writes.
         for (shard, batch) in self.outgoing.borrow_mut().iter_mut().enumerate() {
             if !batch.is_empty() {
@@ -232,6 +322,9 @@ impl Shard {
             }
         }
         self.hub.borrow_mut().take_dirty(seats);
+        if !self.check_gate() {
+            return;
+        }
         for &seat in &*seats {
             let connection = self.connections.borrow()[seat].clone();
             if let Some(connection) = connection {
@@ -239,7 +332,7 @@ impl Shard {
                     // Its task waits for the socket already.
                     self.close_if_outbox_is_full(&connection);
                 } else {
-                    self.write(&connection);
+                    self.write_now(&connection);
                 }
             }
         }
@@ -251,14 +344,14 @@ impl Shard {
                 let receivers =
                     self.hub.borrow_mut().publish(message.kind, &message.channel, &message.payload);
                 self.stats().delivered.add(receivers);
-                self.outgoing.borrow_mut()[ticket.shard].push(Envelope::Delivered(ticket, receivers));
+                self.outgoing.borrow_mut()[ticket.shard()].push(Envelope::Delivered(ticket, receivers));
             }
-            Envelope::Delivered(ticket, receivers) => {
-                let connection = self.connections.borrow().get(ticket.seat).cloned().flatten();
-                if let Some(connection) = connection.filter(|connection| connection.id == ticket.client) {
-                    connection.delivered(self, ticket.number, receivers);
+            Envelope::Relay(message, ticket) => {
+                if let Some(relay) = &*self.relay.borrow() {
+                    relay.publish(message.kind, &message.channel, &message.payload, ticket);
                 }
             }
+            Envelope::Delivered(ticket, receivers) => self.complete(ticket, receivers),
             Envelope::Adopt(socket) => self.adopt(socket),
             Envelope::Monitor(line) => self.append_to_monitors(&line),
             Envelope::Run(action) => action(self),

@@ -5,7 +5,7 @@
 //! the stream carries [`Ack`]s.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use prost::encoding::{WireType, bytes as bytes_field, encode_key, encode_varint, encoded_len_varint, key_len};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 /// Opens a data stream. The receiver takes it up once its own view holds both incarnations.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -69,11 +69,14 @@ pub struct Ack {
 }
 
 /// Appends the frame of a [`Publish`] without building one.
-pub fn encode_publish(is_shard: bool, channel: &Bytes, payload: &Bytes, buffer: &mut BytesMut) {
+pub fn encode_publish(is_shard: bool, channel: &[u8], payload: &[u8], buffer: &mut BytesMut) {
     let flag_len = if is_shard { 2 } else { 0 };
     // Empty fields are absent in protobuf.
-    let field_len = |field: &Bytes, tag| if field.is_empty() { 0 } else { bytes_field::encoded_len(tag, field) };
-    let len = flag_len + field_len(channel, 2) + field_len(payload, 3);
+    let field_len = |field: &[u8]| match field.len() {
+        0 => 0,
+        len => 1 + encoded_len_varint(len as u64) + len,
+    };
+    let len = flag_len + field_len(channel) + field_len(payload);
     buffer.reserve(len + encoded_len_varint(len as u64));
     encode_varint(len as u64, buffer);
     if is_shard {
@@ -82,7 +85,6 @@ pub fn encode_publish(is_shard: bool, channel: &Bytes, payload: &Bytes, buffer: 
     }
     for (tag, field) in [(2, channel), (3, payload)] {
         if !field.is_empty() {
-            debug_assert_eq!(key_len(tag), 1, "small tags take one byte");
             encode_key(tag, WireType::LengthDelimited, buffer);
             encode_varint(field.len() as u64, buffer);
             buffer.put_slice(field);

@@ -1,0 +1,9 @@
+//! QUIC, by quinn: the only folder that names it.
+
+mod certificates;
+mod endpoint;
+mod stream;
+
+pub use certificates::{Credentials, CredentialsError};
+pub use endpoint::{EndpointError, EndpointKeys, EndpointSettings, PeerEndpoint};
+pub use stream::{Channel, Incoming, Link, PeerError, PeerIdentity, Receiver};
