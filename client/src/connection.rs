@@ -130,6 +130,12 @@ impl Connection {
         Ok(Reply { value, shared: Arc::clone(&self.shared) })
     }
 
+    /// Waits until the connection is lost, and returns why.
+    pub async fn closed(&self) -> ConnectionLost {
+        self.orders.closed().await;
+        self.lost()
+    }
+
     pub(crate) async fn order(&self, order: Order) -> Result<(), ConnectionLost> {
         self.orders.send(order).await.map_err(|_| self.lost())
     }
