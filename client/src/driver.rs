@@ -30,6 +30,9 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 /// What a message may be longer than its longest string by, in bytes: headers and a channel's name.
 const FRAME_BYTES_MAX: usize = 64 * 1024;
 
+/// Longest silence that can be set: a duration without end would overflow the clock.
+const SILENCE_CEILING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What a connection's users want from its task.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -114,7 +117,7 @@ impl Driver {
             let takes_orders = self.has_users
                 && self.write_error.is_none()
                 && self.output.len() < WRITE_BYTES_MAX
-                && self.conversation.waiting() < self.shared.settings.requests_in_flight_max;
+                && self.conversation.waiting() < self.shared.settings.requests_in_flight_max.max(1);
             let deadline = self.deadline();
             self.input.reserve(READ_BYTES);
             // In order: what is bounded comes first, so that nothing starves, and the clock comes last, so that
@@ -235,19 +238,19 @@ impl Driver {
         }
     }
 
-    fn half_silence(&self) -> Duration {
-        self.shared.settings.silence_time_max / 2
+    fn silence_max(&self) -> Duration {
+        self.shared.settings.silence_time_max.min(SILENCE_CEILING)
     }
 
     fn deadline(&self) -> Instant {
         match &self.parked {
-            Some((_, since)) => *since + self.shared.settings.silence_time_max,
-            None => self.last_sign + self.half_silence(),
+            Some((_, since)) => *since + self.silence_max(),
+            None => self.last_sign + self.silence_max() / 2,
         }
     }
 
     fn check_silence(&mut self) -> Result<(), LossCause> {
-        let silence_max = self.shared.settings.silence_time_max;
+        let silence_max = self.silence_max();
         if let Some((_, since)) = &mut self.parked {
             if self.conversation.waiting() > 0 {
                 return Err(LossCause::SubscriberTooSlow(silence_max));

@@ -41,7 +41,8 @@ impl Greeting<'_> {
         match self.ask(&words).await? {
             Value::Error(reply) if is_hello_missing(&reply) => Ok(false),
             Value::Error(reply) => Err(self.refusal(reply)),
-            _ => Ok(true),
+            // Any other form than RESP3's own is RESP2.
+            value => Ok(matches!(value, Value::Map(_))),
         }
     }
 

@@ -33,7 +33,7 @@ struct Queued {
 }
 
 pub(crate) fn queue(bytes_max: usize) -> (QueueSender, QueueReceiver) {
-    let bytes_max = u32::try_from(bytes_max.max(1)).unwrap_or(u32::MAX).min(Semaphore::MAX_PERMITS as u32);
+    let bytes_max = u32::try_from(bytes_max.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     // Not bounded by itself: every message holds its share of the room.
     let (sender, receiver) = mpsc::unbounded_channel();
     let room = Arc::new(Semaphore::new(bytes_max as usize));

@@ -19,6 +19,11 @@ pub(crate) async fn open(endpoint: &Endpoint) -> io::Result<Socket> {
     match endpoint {
         Endpoint::Tcp { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            // Connecting to a free port of the ephemeral range can reach itself; a loop of attempts would, one
+            // day, and keep the port from the server.
+            if stream.local_addr()? == stream.peer_addr()? {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
             // What is written together is sent together already; waiting for more only adds latency.
             stream.set_nodelay(true)?;
             let (reader, writer) = stream.into_split();

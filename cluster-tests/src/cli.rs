@@ -5,7 +5,7 @@ use std::{
     process::{Child, ChildStderr, ChildStdout, Command, Stdio},
 };
 
-use crate::server::carillon_binary;
+use crate::server::{carillon_binary, signal};
 
 /// What a command left behind.
 #[derive(Debug)]
@@ -86,6 +86,11 @@ impl Running {
     /// Stops reading standard output.
     pub fn close_output(&mut self) {
         self.output = None;
+    }
+
+    /// Sends a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        signal(self.process.id(), name);
     }
 
     /// Waits for its end, and returns its exit code.

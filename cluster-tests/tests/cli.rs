@@ -254,6 +254,24 @@ fn an_output_that_nobody_reads_ends_quietly() {
     assert_eq!((publisher.code(), publisher.error_line().as_str()), (Some(0), ""));
 }
 
+/// Also while its output is blocked, and while it waits for its server.
+#[test]
+fn signals_end_it_with_the_exit_code_of_a_shell() {
+    let server = Server::carillon(&[]);
+    let addr = server.addr.to_string();
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let mut sub = Running::subscribed(&["--server", &addr, "news"]);
+        publish(&server, &["news"], &vec![b'x'; 1_000_000]);
+        sub.signal(signal);
+        assert_eq!(sub.code(), Some(code));
+    }
+    let mut sub = Running::subscribed(&["--server", &addr, "news"]);
+    assert!(server.terminate());
+    sub.error_line();
+    sub.signal("INT");
+    assert_eq!(sub.code(), Some(130));
+}
+
 #[test]
 fn bad_usage_ends_with_64() {
     for args in [

@@ -100,6 +100,8 @@ impl ServerSettings {
 }
 
 /// Runs a command to its end and says on standard error why it failed, in one line.
+///
+/// SIGINT and SIGTERM end the process with the exit code that a shell would give it.
 pub fn run(name: &str, command: impl Future<Output = Result<(), CliError>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -108,6 +110,12 @@ pub fn run(name: &str, command: impl Future<Output = Result<(), CliError>>) -> E
             return ExitCode::FAILURE;
         }
     };
+    // A thread of its own: the command itself may be blocked in writing to a pipe that is full. The kernel's own
+    // way to end a process does not reach one that is the first of its container.
+    let (watching, watched) = std::sync::mpsc::channel();
+    std::thread::spawn(move || end_on_signal(watching));
+    // Its end of the channel goes when it watches, or cannot.
+    let _ = watched.recv();
     let result = runtime.block_on(command);
     // A name that is still being looked up must not hold up the end.
     runtime.shutdown_background();
@@ -123,6 +131,22 @@ pub fn run(name: &str, command: impl Future<Output = Result<(), CliError>>) -> E
             }
         }
     }
+}
+
+fn end_on_signal(watching: std::sync::mpsc::Sender<()>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    runtime.block_on(async {
+        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+        // Without handlers, the kernel's way stays.
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
+        drop(watching);
+        let code = tokio::select! {
+            _ = interrupt.recv() => 128 + SignalKind::interrupt().as_raw_value(),
+            _ = terminate.recv() => 128 + SignalKind::terminate().as_raw_value(),
+        };
+        std::process::exit(code);
+    });
 }
 
 async fn connect(address: &Address) -> Result<Connection, ConnectError> {

@@ -46,8 +46,6 @@ pub struct SubscribeSettings {
 }
 
 /// Prints messages until there are as many as asked for, or an error ends it.
-///
-/// Interrupts have their usual effect, so that a shell's loop ends as well.
 pub async fn subscribe(settings: SubscribeSettings) -> Result<(), CliError> {
     let address = settings.server.address()?;
     let mut printer = Printer::new(&settings);
