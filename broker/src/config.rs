@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use carillon_proto::limits::{ARGUMENT_BYTES_MAX_CEILING, ARGUMENT_BYTES_MAX_DEFAULT};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::{PublishSettings, SubscribeSettings};
+
 /// A pub/sub broker that speaks Redis's protocol.
 #[derive(Debug, Parser)]
 #[command(name = "carillon", version, args_conflicts_with_subcommands = true)]
@@ -22,6 +24,10 @@ pub struct CommandLine {
 pub enum Command {
     /// Run a broker node.
     Serve(Box<ServeSettings>),
+    /// Publish to a channel and print the number of receivers.
+    Pub(Box<PublishSettings>),
+    /// Subscribe to channels and print messages, one a line, until ctrl-C.
+    Sub(Box<SubscribeSettings>),
 }
 
 /// Settings of a node.

@@ -1,9 +1,11 @@
 //! The Carillon broker: pub/sub for Socket.IO and everything else that uses Redis's.
 //!
 //! Layers, imports running downward only: [`app`] wires; [`config`] says what can be set; [`server`] is the
-//! client plane; [`hub`] holds subscriptions and outboxes and knows neither sockets nor clocks.
+//! client plane; [`hub`] holds subscriptions and outboxes and knows neither sockets nor clocks. Beside them, [`cli`]
+//! is a client of any server.
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod config;

@@ -4,13 +4,11 @@ use std::{io::IsTerminal as _, process::ExitCode};
 
 use carillon_broker::{
     app,
+    cli::{self, EXIT_USAGE},
     config::{Command, CommandLine, LogFormat, ServeSettings},
 };
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
-
-/// `EX_USAGE` of sysexits.h: what was asked for cannot be done as asked.
-const EXIT_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     let command_line = CommandLine::try_parse().unwrap_or_else(|error| {
@@ -19,6 +17,8 @@ fn main() -> ExitCode {
     });
     let settings = match command_line.command {
         Some(Command::Serve(settings)) => *settings,
+        Some(Command::Pub(settings)) => return cli::run("pub", cli::publish(*settings)),
+        Some(Command::Sub(settings)) => return cli::run("sub", cli::subscribe(*settings)),
         None => command_line.serve,
     };
     if let Err(error) = start_log(&settings) {

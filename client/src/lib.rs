@@ -1,1 +1,48 @@
-//! The async client for Carillon. Nothing is in it yet: see the README beside this crate.
+//! Async client for Carillon and any other server that speaks Redis's pub/sub protocol.
+//!
+//! A [`Connection`] publishes, sends requests, and carries one [`Subscriber`]; clones of it share one socket.
+//! In RESP3 all of that works at once. A server that knows RESP2 only has connections that either subscribe or
+//! do the rest; mixing them is an error that says so.
+//!
+//! Nothing is retried here and nothing is lost in silence: what ends a connection is given to every request in
+//! flight and to the subscriber, once it has read what came before.
+//!
+//! ```no_run
+//! use carillon_client::{Address, Connection, Settings};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let address: Address = "redis://127.0.0.1:6379".parse()?;
+//! let connection = Connection::open(&address, Settings::default()).await?;
+//! let mut subscriber = connection.subscribe(["news"]).await?;
+//!
+//! let receivers = connection.publish("news", "hello").await?;
+//! println!("{receivers} received it");
+//!
+//! // Ends with the reason why the connection was lost.
+//! loop {
+//!     let message = subscriber.next().await?;
+//!     println!("{:?} {:?}", message.channel, message.payload);
+//! }
+//! # }
+//! ```
+
+mod address;
+mod connection;
+mod conversation;
+mod driver;
+mod error;
+mod handshake;
+mod message;
+mod publisher;
+mod queue;
+mod settings;
+mod socket;
+mod subscriber;
+
+pub use address::{Address, Credentials, Endpoint};
+pub use carillon_proto::resp::{Protocol, Value};
+pub use connection::{Connection, Reply};
+pub use error::{AddressError, ConnectError, ConnectionLost, LossCause, RequestError};
+pub use message::{Message, SubscriptionKind, Via};
+pub use settings::Settings;
+pub use subscriber::Subscriber;

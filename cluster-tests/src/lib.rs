@@ -2,8 +2,10 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a failed expectation is a failed test")]
 
+mod cli;
 mod server;
 mod wire;
 
-pub use server::Server;
+pub use cli::{Ended, Running, run};
+pub use server::{Server, free_addr};
 pub use wire::{Wire, command};

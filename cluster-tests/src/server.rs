@@ -16,6 +16,7 @@ const START_TIME_MAX: Duration = Duration::from_secs(10);
 /// A running server; killed when dropped.
 #[derive(Debug)]
 pub struct Server {
+    command: Command,
     process: Child,
     /// Where it listens.
     pub addr: SocketAddr,
@@ -25,11 +26,7 @@ pub struct Server {
 impl Server {
     /// Starts `carillon serve` with more `flags`. The binary is the release build, or what `CARILLON_BIN` names.
     pub fn carillon(flags: &[&str]) -> Self {
-        let binary = std::env::var_os("CARILLON_BIN").map_or_else(
-            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/carillon")),
-            PathBuf::from,
-        );
-        assert!(binary.exists(), "{} is missing: run cargo build --release first", binary.display());
+        let binary = carillon_binary();
         Self::start(|addr| {
             let mut command = Command::new(&binary);
             command.args(["serve", "--log-level", "warn", "--client-addr", &addr.to_string()]).args(flags);
@@ -39,11 +36,16 @@ impl Server {
 
     /// Starts redis-server, the reference.
     pub fn redis() -> Self {
+        Self::redis_with(&[])
+    }
+
+    /// Starts redis-server with more `flags`.
+    pub fn redis_with(flags: &[&str]) -> Self {
         Self::start(|addr| {
             let mut command = Command::new("redis-server");
             let port = addr.port().to_string();
             command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-            command.stdout(Stdio::null());
+            command.args(flags).stdout(Stdio::null());
             command
         })
     }
@@ -53,10 +55,10 @@ impl Server {
         // Another test may take the port between finding and using it; then the server exits and the next port is tried.
         for _ in 0..5 {
             let addr = free_addr();
-            let mut process =
-                command(addr).current_dir(&folder).spawn().expect("the server's binary can be run");
+            let mut command = command(addr);
+            let mut process = command.current_dir(&folder).spawn().expect("the server's binary can be run");
             if wait_until_ready(&mut process, addr).is_ok() {
-                return Self { process, addr, _folder: folder };
+                return Self { command, process, addr, _folder: folder };
             }
         }
         panic!("the server did not start; its messages are above");
@@ -67,10 +69,26 @@ impl Server {
         self.process.id()
     }
 
+    /// Kills it, as a crash would end it.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("runs until now");
+        self.process.wait().expect("ends");
+    }
+
+    /// Starts it again on the same port, after [`kill`](Self::kill).
+    pub fn start_again(&mut self) {
+        self.process = self.command.spawn().expect("the server's binary can be run");
+        wait_until_ready(&mut self.process, self.addr).expect("it starts as it did before");
+    }
+
+    /// Sends a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
     /// Sends SIGTERM and waits for the end. Returns whether it ended with success.
     pub fn terminate(mut self) -> bool {
-        let status = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
-        assert!(status.is_ok_and(|status| status.success()), "kill -TERM");
+        self.signal("TERM");
         self.process.wait().is_ok_and(|status| status.success())
     }
 }
@@ -82,7 +100,23 @@ impl Drop for Server {
     }
 }
 
-fn free_addr() -> SocketAddr {
+pub(crate) fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
+}
+
+/// The release build, or what `CARILLON_BIN` names.
+pub(crate) fn carillon_binary() -> PathBuf {
+    let binary = std::env::var_os("CARILLON_BIN").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/carillon")),
+        PathBuf::from,
+    );
+    assert!(binary.exists(), "{} is missing: run cargo build --release first", binary.display());
+    binary
+}
+
+/// A loopback address on which nothing listened a moment ago.
+pub fn free_addr() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free loopback port")
 }
 

@@ -6,12 +6,13 @@ use std::{
 };
 
 /// Folders and files, each with what it must not name.
-const FORBIDDEN: [(&str, &[&str]); 3] = [
+const FORBIDDEN: [(&str, &[&str]); 4] = [
     (
         "broker/src/hub",
         &["crate::server", "crate::config", "crate::app", "tokio", "std::net", "std::time", "std::thread"],
     ),
-    ("broker/src/server", &["crate::config", "crate::app", "clap"]),
+    ("broker/src/server", &["crate::config", "crate::app", "crate::cli", "carillon_client", "clap"]),
+    ("broker/src/cli", &["crate::server", "crate::hub", "crate::app"]),
     ("proto/src", &["tokio", "std::net", "std::time", "std::thread", "std::fs"]),
 ];
 

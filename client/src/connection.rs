@@ -1,0 +1,187 @@
+//! A connection, as its users hold it.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::{Bytes, BytesMut};
+use carillon_proto::resp::{Encoder, Protocol, Value};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time,
+};
+
+use crate::{
+    Address, ConnectError, ConnectionLost, Endpoint, LossCause, RequestError, Settings,
+    driver::{Driver, Order},
+    handshake, socket,
+};
+
+/// Requests that wait for the connection's task to take them; further ones wait in `send`.
+const ORDERS_MAX: usize = 64;
+
+/// Commands that are not answered by one reply, or change what the connection speaks.
+const NOT_REQUESTS: [&str; 13] = [
+    "subscribe",
+    "unsubscribe",
+    "psubscribe",
+    "punsubscribe",
+    "ssubscribe",
+    "sunsubscribe",
+    "hello",
+    "reset",
+    "quit",
+    "monitor",
+    "sync",
+    "psync",
+    "auth",
+];
+
+/// A connection; clones share it. It is closed when all clones and its subscriber are gone.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    orders: mpsc::Sender<Order>,
+    shared: Arc<Shared>,
+}
+
+/// What the connection's users and its task both know.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) protocol: Protocol,
+    pub(crate) settings: Settings,
+    /// Set once, when the connection is lost.
+    pub(crate) lost: OnceLock<ConnectionLost>,
+}
+
+/// A reply that has not arrived yet. Dropping it leaves the request sent.
+#[derive(Debug)]
+pub struct Reply {
+    value: oneshot::Receiver<Result<Value, RequestError>>,
+    shared: Arc<Shared>,
+}
+
+impl Connection {
+    /// Connects, agrees on a protocol and authenticates.
+    ///
+    /// The connection runs in a task of the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O and time enabled.
+    pub async fn open(address: &Address, settings: Settings) -> Result<Self, ConnectError> {
+        let endpoint = address.endpoint.clone();
+        let opening = async {
+            let mut socket = match socket::open(&endpoint).await {
+                Ok(socket) => socket,
+                Err(source) => return Err(ConnectError::Unreachable { endpoint: endpoint.clone(), source }),
+            };
+            let mut input = BytesMut::new();
+            let protocol = handshake::greet(&mut socket, &mut input, address).await?;
+            Ok((socket, input, protocol))
+        };
+        let after = settings.connect_time_max;
+        let (socket, input, protocol) = match time::timeout(after, opening).await {
+            Ok(opened) => opened?,
+            Err(_) => return Err(ConnectError::TimedOut { endpoint, after }),
+        };
+        let shared = Arc::new(Shared { endpoint, protocol, settings, lost: OnceLock::new() });
+        let (orders, taken) = mpsc::channel(ORDERS_MAX);
+        tokio::spawn(Driver::new(socket, input, Arc::clone(&shared), taken).run());
+        Ok(Self { orders, shared })
+    }
+
+    /// Where it is connected to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.shared.endpoint
+    }
+
+    /// What was agreed on.
+    pub fn protocol(&self) -> Protocol {
+        self.shared.protocol
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// Sends a command and waits for its reply. An error reply is a [`RequestError::Refused`].
+    ///
+    /// Requests that run at the same time, on clones or joined, are pipelined. A command that blocks on the
+    /// server must do so for less than [`silence_time_max`](Settings::silence_time_max).
+    pub async fn request<A: AsRef<[u8]>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Value, RequestError> {
+        self.send(args).await?.value().await
+    }
+
+    /// Sends a command and returns its reply to come: for pipelines in an order.
+    ///
+    /// Waits while too many requests are in flight. Dropped before it is done, it has sent nothing or all.
+    pub async fn send<A: AsRef<[u8]>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Reply, RequestError> {
+        let args: Vec<A> = args.into_iter().collect();
+        let verb = args.first().ok_or(RequestError::Empty)?.as_ref();
+        if NOT_REQUESTS.iter().any(|refused| refused.as_bytes().eq_ignore_ascii_case(verb)) {
+            return Err(RequestError::NotARequest { verb: String::from_utf8_lossy(verb).into_owned() });
+        }
+        let (reply, value) = oneshot::channel();
+        self.order(Order::Request { bytes: encode(&args), reply }).await?;
+        Ok(Reply { value, shared: Arc::clone(&self.shared) })
+    }
+
+    /// Waits until the connection is lost, and returns why.
+    pub async fn closed(&self) -> ConnectionLost {
+        self.orders.closed().await;
+        self.lost()
+    }
+
+    pub(crate) async fn order(&self, order: Order) -> Result<(), ConnectionLost> {
+        self.orders.send(order).await.map_err(|_| self.lost())
+    }
+
+    /// Why the connection was lost, once its task has ended.
+    pub(crate) fn lost(&self) -> ConnectionLost {
+        self.shared.lost()
+    }
+}
+
+impl Shared {
+    pub(crate) fn lost(&self) -> ConnectionLost {
+        self.lost.get().cloned().unwrap_or_else(|| ConnectionLost {
+            endpoint: self.endpoint.clone(),
+            cause: LossCause::Stopped,
+            last_heard: std::time::SystemTime::now(),
+        })
+    }
+}
+
+impl Reply {
+    /// Waits for the reply. An error reply is a [`RequestError::Refused`].
+    pub async fn value(self) -> Result<Value, RequestError> {
+        self.value.await.unwrap_or_else(|_| Err(self.shared.lost().into()))
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.shared.endpoint
+    }
+}
+
+/// A command as the array of bulk strings that servers expect.
+pub(crate) fn encode<A: AsRef<[u8]>>(args: &[A]) -> Bytes {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, Protocol::Resp2);
+    encoder.array(args.len());
+    args.iter().for_each(|arg| encoder.bulk(arg));
+    bytes.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::encode;
+
+    #[test]
+    fn commands_are_arrays_of_bulk_strings() {
+        assert_eq!(encode(&["ping", ""]), &b"*2\r\n$4\r\nping\r\n$0\r\n\r\n"[..]);
+    }
+}

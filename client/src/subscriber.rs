@@ -1,0 +1,131 @@
+//! Subscribing, and the stream of messages.
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::{
+    Connection, ConnectionLost, Message, RequestError, SubscriptionKind,
+    connection::encode,
+    driver::Order,
+    queue::{QueueReceiver, QueueSender, queue},
+};
+
+/// The messages of a connection's subscriptions, in the order in which the server sent them.
+///
+/// Dropping it unsubscribes; the connection lives on while there are clones of it.
+#[derive(Debug)]
+pub struct Subscriber {
+    messages: QueueReceiver,
+    connection: Connection,
+}
+
+impl Connection {
+    /// Subscribes to channels. Returns when the server has confirmed all of them.
+    ///
+    /// A connection carries one subscriber at a time; [`Subscriber::add`] subscribes it to more.
+    pub async fn subscribe<N: AsRef<[u8]>>(
+        &self,
+        channels: impl IntoIterator<Item = N>,
+    ) -> Result<Subscriber, RequestError> {
+        self.subscriber(SubscriptionKind::Channel, channels).await
+    }
+
+    /// Subscribes to patterns, else like [`subscribe`](Self::subscribe).
+    pub async fn psubscribe<N: AsRef<[u8]>>(
+        &self,
+        patterns: impl IntoIterator<Item = N>,
+    ) -> Result<Subscriber, RequestError> {
+        self.subscriber(SubscriptionKind::Pattern, patterns).await
+    }
+
+    /// Subscribes to shard channels, else like [`subscribe`](Self::subscribe).
+    pub async fn ssubscribe<N: AsRef<[u8]>>(
+        &self,
+        channels: impl IntoIterator<Item = N>,
+    ) -> Result<Subscriber, RequestError> {
+        self.subscriber(SubscriptionKind::Shard, channels).await
+    }
+
+    /// Subscribes to names of any kind, else like [`subscribe`](Self::subscribe).
+    pub async fn subscriber<N: AsRef<[u8]>>(
+        &self,
+        kind: SubscriptionKind,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Subscriber, RequestError> {
+        let (sender, messages) = queue(self.settings().unread_bytes_max);
+        order_subscription(self, kind, names, Some(sender)).await?;
+        Ok(Subscriber { messages, connection: self.clone() })
+    }
+}
+
+impl Subscriber {
+    /// Waits for the next message. After the last one before the end of the connection, the reason of the end,
+    /// again and again: there is no end without a reason.
+    ///
+    /// May be dropped and called again without losing a message.
+    pub async fn next(&mut self) -> Result<Message, ConnectionLost> {
+        match self.messages.next().await {
+            Some(message) => Ok(message),
+            None => Err(self.connection.lost()),
+        }
+    }
+
+    /// The next message if it has arrived already.
+    pub fn next_now(&mut self) -> Option<Message> {
+        self.messages.next_now()
+    }
+
+    /// Subscribes to more names. Returns when the server has confirmed all of them.
+    ///
+    /// The confirmation comes behind messages: it cannot be read while the subscriber's queue is full.
+    pub async fn add<N: AsRef<[u8]>>(
+        &mut self,
+        kind: SubscriptionKind,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<(), RequestError> {
+        order_subscription(&self.connection, kind, names, None).await
+    }
+
+    /// Unsubscribes from names, else like [`add`](Self::add).
+    pub async fn remove<N: AsRef<[u8]>>(
+        &mut self,
+        kind: SubscriptionKind,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<(), RequestError> {
+        let (names, bytes) = command(kind.unsubscribe(), names)?;
+        let (done, confirmed) = oneshot::channel();
+        self.connection.order(Order::Unsubscribe { bytes, kind, names, done }).await?;
+        confirmed.await.unwrap_or_else(|_| Err(self.connection.lost().into()))
+    }
+
+    /// The connection that it reads from.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+async fn order_subscription<N: AsRef<[u8]>>(
+    connection: &Connection,
+    kind: SubscriptionKind,
+    names: impl IntoIterator<Item = N>,
+    queue: Option<QueueSender>,
+) -> Result<(), RequestError> {
+    let (names, bytes) = command(kind.subscribe(), names)?;
+    let (done, confirmed) = oneshot::channel();
+    connection.order(Order::Subscribe { bytes, kind, names, done, queue }).await?;
+    confirmed.await.unwrap_or_else(|_| Err(connection.lost().into()))
+}
+
+fn command<N: AsRef<[u8]>>(
+    verb: &'static str,
+    names: impl IntoIterator<Item = N>,
+) -> Result<(Vec<Bytes>, Bytes), RequestError> {
+    let names: Vec<Bytes> = names.into_iter().map(|name| Bytes::copy_from_slice(name.as_ref())).collect();
+    if names.is_empty() {
+        return Err(RequestError::Empty);
+    }
+    let mut words: Vec<&[u8]> = vec![verb.as_bytes()];
+    words.extend(names.iter().map(Bytes::as_ref));
+    let bytes = encode(&words);
+    Ok((names, bytes))
+}
