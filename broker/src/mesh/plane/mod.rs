@@ -187,6 +187,15 @@ struct State<T> {
     has_published: bool,
 }
 
+impl<T> State<T> {
+    /// Keeps what is held of an incarnation that has left the view, or that this node has stopped listening to.
+    fn depart(&mut self, key: Key, inbound: Option<Inbound>, now: Nanos) {
+        if inbound.is_some() || !self.departed.contains_key(&key) {
+            self.departed.insert(key, Departed { inbound, since: now });
+        }
+    }
+}
+
 /// The data plane.
 #[derive(Debug)]
 pub struct Plane<L: Local> {
@@ -241,9 +250,15 @@ impl<L: Local> Plane<L> {
             events,
             progress,
         });
-        tokio::task::spawn_local(Rc::clone(&plane).obey(commands));
-        tokio::task::spawn_local(Rc::clone(&plane).keep_deadlines());
-        tokio::task::spawn_local(Rc::clone(&plane).tick());
+        let deadlines = tokio::task::spawn_local(Rc::clone(&plane).keep_deadlines());
+        let ticks = tokio::task::spawn_local(Rc::clone(&plane).tick());
+        let obedient = Rc::clone(&plane);
+        tokio::task::spawn_local(async move {
+            obedient.obey(commands).await;
+            // Nobody commands it any more: the membership has ended.
+            deadlines.abort();
+            ticks.abort();
+        });
         plane
     }
 
@@ -312,7 +327,7 @@ impl<L: Local> Plane<L> {
         *self.completions.borrow_mut() = completions;
     }
 
-    async fn obey(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<PlaneCommand>) {
+    async fn obey(self: &Rc<Self>, mut commands: mpsc::UnboundedReceiver<PlaneCommand>) {
         while let Some(command) = commands.recv().await {
             match command {
                 PlaneCommand::Begin { node, incarnation } => self.begin(node, incarnation),
@@ -322,7 +337,7 @@ impl<L: Local> Plane<L> {
                     self.begin(node, 0);
                 }
                 PlaneCommand::Data { open, channel } => {
-                    tokio::task::spawn_local(Rc::clone(&self).receive_from(open, channel));
+                    tokio::task::spawn_local(Rc::clone(self).receive_from(open, channel));
                 }
                 PlaneCommand::FlushQuery(request, answer) => {
                     let _ = answer.send(self.holds((request.origin, request.incarnation)));
@@ -335,6 +350,8 @@ impl<L: Local> Plane<L> {
                 }
             }
         }
+        let node = self.state.borrow().node;
+        self.begin(node, 0);
     }
 
     /// Drops everything that belongs to the incarnation before, but for what others may lack.
@@ -348,9 +365,9 @@ impl<L: Local> Plane<L> {
             state.outbound = Outbound::new(node, grace, unacked);
             state.slots.clear();
             let now = clock::now_ns();
-            for (key, origin) in state.origins.drain() {
+            for (key, origin) in std::mem::take(&mut state.origins) {
                 origin.reader.inspect(AbortHandle::abort);
-                state.departed.insert(key, Departed { inbound: origin.inbound, since: now });
+                state.depart(key, origin.inbound, now);
             }
             state.targets.drain().for_each(|(_, target)| target.writer.abort());
         }
@@ -390,7 +407,7 @@ impl<L: Local> Plane<L> {
                     if origin.inbound.is_some() {
                         departed.push(key);
                     }
-                    state.departed.insert(key, Departed { inbound: origin.inbound, since: now });
+                    state.depart(key, origin.inbound, now);
                 }
                 state.targets.retain(|(node, inc), target| {
                     let stays = state.view.has(*node, *inc);
