@@ -5,6 +5,7 @@ use std::{io::IsTerminal as _, process::ExitCode};
 use carillon_broker::{
     app,
     config::{Command, CommandLine, LogFormat, ServeSettings},
+    server::Log,
 };
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -21,10 +22,13 @@ fn main() -> ExitCode {
         Some(Command::Serve(settings)) => *settings,
         None => command_line.serve,
     };
-    if let Err(error) = start_log(&settings) {
-        eprintln!("carillon: --log-level '{}': {error}", settings.log_level);
-        return ExitCode::from(EXIT_USAGE);
-    }
+    let log = match start_log(&settings) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("carillon: --log-level '{}': {error}", settings.log_level);
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -32,7 +36,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(app::serve(&settings)) {
+    match runtime.block_on(app::serve(&settings, log)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "carillon ends");
@@ -41,15 +45,31 @@ fn main() -> ExitCode {
     }
 }
 
-fn start_log(settings: &ServeSettings) -> Result<(), tracing_subscriber::filter::ParseError> {
+/// Starts the log; what is logged can be changed with what this returns.
+fn start_log(settings: &ServeSettings) -> Result<Log, tracing_subscriber::filter::ParseError> {
     let filter = EnvFilter::builder().parse(&settings.log_level)?;
     // Colours are for people at a terminal, not for log files.
     let is_terminal = std::io::stderr().is_terminal();
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(std::io::stderr);
-    match settings.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+    Ok(match settings.log_format {
+        LogFormat::Text => {
+            let log = log.with_filter_reloading();
+            let filter = log.reload_handle();
+            log.init();
+            Log::new(move |level| report(filter.reload(EnvFilter::default().add_directive(level.into()))))
+        }
+        LogFormat::Json => {
+            let log = log.json().with_filter_reloading();
+            let filter = log.reload_handle();
+            log.init();
+            Log::new(move |level| report(filter.reload(EnvFilter::default().add_directive(level.into()))))
+        }
+    })
+}
+
+fn report(changed: Result<(), tracing_subscriber::reload::Error>) {
+    if let Err(error) = changed {
+        tracing::warn!(%error, "the log level could not be changed");
     }
-    Ok(())
 }

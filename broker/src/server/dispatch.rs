@@ -111,7 +111,7 @@ fn admit(call: &Call<'_>) -> Flow {
     }
     let spec = match look_up(call.request) {
         Ok(spec) => spec,
-        Err(text) => return refuse(call, None, &text),
+        Err((spec, text)) => return refuse(call, spec, &text),
     };
     let in_transaction = call.connection.session.borrow().transaction.is_some();
     if in_transaction && spec.flags.contains(Flags::NO_MULTI) {
@@ -137,18 +137,22 @@ fn admit(call: &Call<'_>) -> Flow {
     execute(call, spec)
 }
 
-fn look_up(request: Request<'_>) -> Result<&'static CommandSpec, Vec<u8>> {
-    let spec = command::find(request.arg(0)).ok_or_else(|| unknown_command(request))?;
+/// Why a request cannot be run: the command, if there is such a one, and the error.
+type NotRunnable = (Option<&'static CommandSpec>, Vec<u8>);
+
+fn look_up(request: Request<'_>) -> Result<&'static CommandSpec, NotRunnable> {
+    let spec = command::find(request.arg(0)).ok_or_else(|| (None, unknown_command(request)))?;
     let spec = match request.get(1) {
         Some(name) if !spec.subcommands.is_empty() => {
-            spec.subcommand(name).ok_or_else(|| unknown_subcommand(spec, name))?
+            spec.subcommand(name).ok_or_else(|| (None, unknown_subcommand(spec, name)))?
         }
         _ => spec,
     };
     if spec.accepts(request.len()) {
         Ok(spec)
     } else {
-        Err(format!("ERR wrong number of arguments for '{}' command", spec.name).into_bytes())
+        let text = format!("ERR wrong number of arguments for '{}' command", spec.name);
+        Err((Some(spec), text.into_bytes()))
     }
 }
 
@@ -190,6 +194,9 @@ fn repeated(arg: &[u8], len_max: usize) -> &[u8] {
 fn refuse(call: &Call<'_>, spec: Option<&CommandSpec>, text: &[u8]) -> Flow {
     if let Some(transaction) = &mut call.connection.session.borrow_mut().transaction {
         transaction.has_failed = true;
+    }
+    if let Some(spec) = spec {
+        call.shard.stats().by_command.of(spec.id).rejected.add(1);
     }
     if spec.is_some_and(|spec| spec.id == CommandId::Exec) {
         call.connection.session.borrow_mut().transaction = None;
@@ -233,13 +240,25 @@ fn queue(call: &Call<'_>) -> Flow {
 }
 
 fn execute(call: &Call<'_>, spec: &'static CommandSpec) -> Flow {
-    call.shard.stats().commands.add(1);
+    let stats = call.shard.stats();
+    stats.commands.add(1);
+    let start = Instant::now();
     {
         let mut session = call.connection.session.borrow_mut();
-        session.last_active = Instant::now();
+        session.last_active = start;
         session.last_command = spec.name;
     }
+    let (own, errors) = (stats.by_command.of(spec.id), stats.errors.get());
+    let is_due = own.is_due();
     let flow = cmd::run(call, spec.id);
+    own.calls.add(1);
+    if is_due {
+        own.timed.add(1);
+        own.timed_ns.add(start.elapsed().as_nanos() as u64);
+    }
+    if stats.errors.get() != errors {
+        own.failed.add(1);
+    }
     if call.shard.node.monitors.load(Ordering::Relaxed) > 0
         && !spec.flags.contains(Flags::ADMIN)
         && spec.id != CommandId::Exec

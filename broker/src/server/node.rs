@@ -15,31 +15,25 @@ use ahash::RandomState;
 use tokio::sync::watch;
 
 use super::{
-    Directory, Liveness, Shard, ShardStats,
+    Directory, LiveSettings, Shard, ShardStats,
     inbox::{Envelope, Inbox},
     pause::Pause,
     stream::Socket,
 };
 
 /// How a node treats its clients.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct NodeSettings {
     /// Threads that serve clients, 1 to 64.
     pub shards: usize,
-    /// Most connections at a time.
-    pub clients_max: usize,
     /// Longest argument of a request, in bytes.
     pub argument_bytes_max: usize,
-    /// How dead peers are noticed.
-    pub liveness: Liveness,
-    /// Bytes that may wait for one client before its connection is closed.
-    pub outbox_hard_bytes: usize,
-    /// Bytes that may wait for one client for no longer than `outbox_soft_s`.
-    pub outbox_soft_bytes: usize,
-    /// Seconds for which more than `outbox_soft_bytes` may wait.
-    pub outbox_soft_s: u64,
+    /// Milliseconds for which sent data may stay unacknowledged, and probes unanswered.
+    pub user_timeout_ms: u64,
     /// The TCP port that INFO tells.
     pub tcp_port: u16,
+    /// What CONFIG SET changes.
+    pub live: LiveSettings,
 }
 
 /// The state that shards, listeners and the admin port share.
@@ -62,6 +56,7 @@ pub struct Node {
     pub(crate) monitors: AtomicUsize,
     clients: AtomicUsize,
     accepted: AtomicUsize,
+    refused: AtomicUsize,
     is_stopping: AtomicBool,
     stop: watch::Sender<bool>,
 }
@@ -81,6 +76,7 @@ impl Node {
             monitors: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
             is_stopping: AtomicBool::new(false),
             stop: watch::Sender::new(false),
             settings,
@@ -101,6 +97,11 @@ impl Node {
     /// Connections now.
     pub fn clients(&self) -> usize {
         self.clients.load(Ordering::Relaxed)
+    }
+
+    /// Connections that were refused because there were as many as there may be.
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Asks the node to stop: SHUTDOWN, or a signal.
@@ -134,8 +135,9 @@ impl Node {
 
     /// Hands a connection to a shard, in turn. Gives it back when the node has as many as it may have.
     pub(crate) fn adopt(&self, socket: Socket) -> Result<(), Socket> {
-        if self.clients.fetch_add(1, Ordering::Relaxed) >= self.settings.clients_max {
+        if self.clients.fetch_add(1, Ordering::Relaxed) as u64 >= self.settings.live.clients_max.get() {
             self.clients.fetch_sub(1, Ordering::Relaxed);
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(socket);
         }
         let shard = self.accepted.fetch_add(1, Ordering::Relaxed) % self.settings.shards;

@@ -88,7 +88,12 @@ impl<'a> Reader<'a> {
     async fn after_read(&mut self, stop: Stop) -> Option<CloseReason> {
         match stop {
             Stop::NeedsInput => {}
-            Stop::Paused => self.shard.node.pause.over().await,
+            Stop::Paused => {
+                self.connection.is_held_back.set(true);
+                self.shard.node.pause.over().await;
+                self.connection.is_held_back.set(false);
+                self.connection.was_heard.set(true);
+            }
             Stop::Deferred(deferred) => {
                 let reply = deferred.await;
                 if self.connection.session.borrow().wants_reply() {
@@ -148,6 +153,7 @@ impl<'a> Reader<'a> {
         if count == 0 {
             return Ok((None, false));
         }
+        self.connection.was_heard.set(true);
         shard.stats().reads.add(1);
         shard.stats().input_bytes.add(count as u64);
         let stop = if is_continued {

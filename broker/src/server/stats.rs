@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use carillon_proto::command::CommandId;
+
 use super::CloseReason;
 
 /// A number with one writer: adding to it needs no locked instruction.
@@ -22,6 +24,36 @@ impl Counter {
     /// The number now.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What became of the calls of one command.
+#[derive(Debug, Default)]
+pub struct CommandStats {
+    /// Calls that were run.
+    pub calls: Counter,
+    /// Calls that were run and answered with an error.
+    pub failed: Counter,
+    /// Calls that were refused before.
+    pub rejected: Counter,
+    /// Calls whose time was taken.
+    pub timed: Counter,
+    /// Nanoseconds that those took.
+    pub timed_ns: Counter,
+}
+
+/// The time is taken of one call of a command in so many: reading the clock costs as much as a publish to nobody.
+const CALLS_PER_TIMED: u64 = 16;
+
+impl CommandStats {
+    /// Whether the time of the next call is to be taken.
+    pub(crate) fn is_due(&self) -> bool {
+        self.calls.get().is_multiple_of(CALLS_PER_TIMED)
+    }
+
+    fn reset(&self) {
+        let Self { calls, failed, rejected, timed, timed_ns } = self;
+        [calls, failed, rejected, timed, timed_ns].into_iter().for_each(Counter::reset);
     }
 }
 
@@ -48,6 +80,25 @@ pub struct ShardStats {
     pub delivered: Counter,
     /// Connections closed, by reason.
     pub closed: [Counter; CloseReason::ALL.len()],
+    /// Calls of each command, by [`CommandId`].
+    pub by_command: CommandTable,
+}
+
+/// Statistics of every command of the table.
+#[derive(Debug)]
+pub struct CommandTable([CommandStats; CommandId::COUNT]);
+
+impl Default for CommandTable {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| CommandStats::default()))
+    }
+}
+
+impl CommandTable {
+    /// Those of one command.
+    pub fn of(&self, id: CommandId) -> &CommandStats {
+        &self.0[id as usize]
+    }
 }
 
 impl ShardStats {
@@ -64,9 +115,11 @@ impl ShardStats {
             published,
             delivered,
             closed,
+            by_command,
         } = self;
         let counters =
             [connections, commands, errors, reads, writes, input_bytes, output_bytes, published, delivered];
         counters.into_iter().chain(closed).for_each(Counter::reset);
+        by_command.0.iter().for_each(CommandStats::reset);
     }
 }
