@@ -3,6 +3,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a failed expectation is a failed test")]
 
 mod server;
+pub mod transcript;
 mod wire;
 
 pub use server::Server;

@@ -1,4 +1,4 @@
-//! Style that a machine can check, after TigerBeetle's `tidy.zig`: what CONTRIBUTING.md asks for holds in every
+//! Style that a machine can check, in the spirit of `TigerBeetle`'s `tidy.zig`: what CONTRIBUTING.md asks for holds in every
 //! file of the repository.
 
 use std::{
@@ -83,7 +83,7 @@ fn files() -> Vec<File> {
     files
 }
 
-fn all_fine(wrong: Vec<String>, what_to_do: &str) {
+fn all_fine(wrong: &[String], what_to_do: &str) {
     assert!(wrong.is_empty(), "{what_to_do}:\n{}", wrong.join("\n"));
 }
 
@@ -93,10 +93,8 @@ fn files_hold_one_idea() {
     let is_long = |file: &&File| file.text.lines().count() > LINES_MAX;
     let is_excepted = |file: &&File| LONG_FILES.iter().any(|(end, _)| file.path.ends_with(end));
     let wrong = files.iter().filter(is_long).filter(|file| !is_excepted(file));
-    all_fine(
-        wrong.map(|file| format!("{}: {} lines", file.path, file.text.lines().count())).collect(),
-        "split these by idea, or say in LONG_FILES why not",
-    );
+    let say = |file: &File| format!("{}: {} lines", file.path, file.text.lines().count());
+    all_fine(&wrong.map(say).collect::<Vec<_>>(), "split these by idea, or say in LONG_FILES why not");
 }
 
 #[test]
@@ -107,7 +105,7 @@ fn no_line_ends_in_white_space_or_holds_a_tab() {
             is_wrong.then(|| line.escape_debug().to_string())
         })
     });
-    all_fine(wrong.collect(), "white space that nobody sees");
+    all_fine(&wrong.collect::<Vec<_>>(), "white space that nobody sees");
 }
 
 #[test]
@@ -115,7 +113,7 @@ fn nothing_is_left_unfinished() {
     let wrong = files().into_iter().filter(|file| !file.path.ends_with("Cargo.toml")).flat_map(|file| {
         file.lines(|line| LEFTOVERS.iter().any(|word| line.contains(word)).then(|| line.trim().to_owned()))
     });
-    all_fine(wrong.collect(), "finish these, or take them out");
+    all_fine(&wrong.collect::<Vec<_>>(), "finish these, or take them out");
 }
 
 #[test]
@@ -123,7 +121,7 @@ fn names_say_what_things_are() {
     let wrong = files().into_iter().filter(|file| file.is("rs")).flat_map(|file| {
         file.lines(|line| EMPTY_NAMES.iter().any(|name| line.contains(name)).then(|| line.trim().to_owned()))
     });
-    all_fine(wrong.collect(), "name these for what they do");
+    all_fine(&wrong.collect::<Vec<_>>(), "name these for what they do");
 }
 
 #[test]
@@ -133,7 +131,7 @@ fn no_file_names_a_place_on_one_machine() {
             MACHINE_PATHS.iter().any(|path| line.contains(path)).then(|| line.trim().to_owned())
         })
     });
-    all_fine(wrong.collect(), "use relative or temporary paths");
+    all_fine(&wrong.collect::<Vec<_>>(), "use relative or temporary paths");
 }
 
 /// Unit tests are the last part of a file, from its first `#[cfg(test)]` on a line of its own.
@@ -148,8 +146,8 @@ fn the_product_does_not_unwrap() {
             File { path: file.path.clone(), text: product.to_owned() }
                 .lines(|line| line.contains(".unwrap()").then(|| line.trim().to_owned()))
         })
-        .collect();
-    all_fine(wrong, "handle these, or use expect to say why they cannot fail");
+        .collect::<Vec<_>>();
+    all_fine(&wrong, "handle these, or use expect to say why they cannot fail");
 }
 
 #[test]

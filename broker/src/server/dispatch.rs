@@ -10,6 +10,7 @@ use carillon_proto::{
 use super::{
     CloseReason, Node, Shard, cmd,
     connection::{Connection, Deferred},
+    pause::Paused,
     session::Transaction,
 };
 use crate::hub::{Seat, SubscriptionKind};
@@ -113,20 +114,10 @@ fn admit(call: &Call<'_>) -> Flow {
         Ok(spec) => spec,
         Err((spec, text)) => return refuse(call, spec, &text),
     };
-    let in_transaction = call.connection.session.borrow().transaction.is_some();
-    if in_transaction && spec.flags.contains(Flags::NO_MULTI) {
-        return refuse(call, Some(spec), b"ERR Command not allowed inside a transaction");
-    }
-    if !allowed_while_subscribed(spec.id)
-        && call.connection.session.borrow().protocol == Protocol::Resp2
-        && call.shard.hub.borrow().counts(call.connection.seat).any()
-    {
-        let text = format!(
-            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-            spec.name
-        );
+    if let Some(text) = objection(call, spec) {
         return refuse(call, Some(spec), text.as_bytes());
     }
+    let in_transaction = call.connection.session.borrow().transaction.is_some();
     let runs_at_once = matches!(
         spec.id,
         CommandId::Exec | CommandId::Discard | CommandId::Multi | CommandId::Watch | CommandId::Reset
@@ -139,6 +130,50 @@ fn admit(call: &Call<'_>) -> Flow {
 
 /// Why a request cannot be run: the command, if there is such a one, and the error.
 type NotRunnable = (Option<&'static CommandSpec>, Vec<u8>);
+
+/// Why a command may not be run in the connection's present state.
+fn objection(call: &Call<'_>, spec: &CommandSpec) -> Option<String> {
+    let session = call.connection.session.borrow();
+    if spec.flags.contains(Flags::NO_MULTI) && session.transaction.is_some() {
+        return Some("ERR Command not allowed inside a transaction".into());
+    }
+    let is_refused = !allowed_while_subscribed(spec.id)
+        && session.protocol == Protocol::Resp2
+        && call.shard.hub.borrow().counts(call.connection.seat).any();
+    is_refused.then(|| {
+        format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            spec.name
+        )
+    })
+}
+
+/// Whether CLIENT PAUSE keeps a request from being run. As in Redis, what is refused anyway is refused at once.
+pub(crate) fn is_held_back<'a>(
+    shard: &'a std::rc::Rc<Shard>,
+    connection: &'a std::rc::Rc<Connection>,
+    request: Request<'a>,
+    paused: Paused,
+) -> bool {
+    let call = Call { shard, connection, request, is_queued: false };
+    let Ok(spec) = look_up(request) else { return false };
+    if objection(&call, spec).is_some() {
+        return false;
+    }
+    let writes = |spec: &CommandSpec| {
+        spec.flags.contains(Flags::WRITE) || matches!(spec.id, CommandId::Publish | CommandId::Spublish)
+    };
+    let has_queued_writes = || {
+        let session = connection.session.borrow();
+        let mut queued = session.transaction.iter().flat_map(|transaction| &transaction.queued);
+        queued.any(|queued| look_up(queued.as_request()).is_ok_and(writes))
+    };
+    match paused {
+        Paused::Nothing => false,
+        Paused::Publishing => writes(spec) || spec.id == CommandId::Exec && has_queued_writes(),
+        Paused::Everything => true,
+    }
+}
 
 fn look_up(request: Request<'_>) -> Result<&'static CommandSpec, NotRunnable> {
     let spec = command::find(request.arg(0)).ok_or_else(|| (None, unknown_command(request)))?;

@@ -123,6 +123,7 @@ impl Node {
 
     /// Lets every shard close its connections, once all that they have sent is answered.
     pub fn drain(&self) {
+        self.pause.end();
         for inbox in &self.inboxes {
             inbox.push(Envelope::Run(Box::new(|shard: &Rc<Shard>| shard.drain())));
         }

@@ -88,12 +88,7 @@ impl<'a> Reader<'a> {
     async fn after_read(&mut self, stop: Stop) -> Option<CloseReason> {
         match stop {
             Stop::NeedsInput => {}
-            Stop::Paused => {
-                self.connection.is_held_back.set(true);
-                self.shard.node.pause.over().await;
-                self.connection.is_held_back.set(false);
-                self.connection.was_heard.set(true);
-            }
+            Stop::Paused => self.wait_for_the_end_of_the_pause().await,
             Stop::Deferred(deferred) => {
                 let reply = deferred.await;
                 if self.connection.session.borrow().wants_reply() {
@@ -220,7 +215,9 @@ impl<'a> Reader<'a> {
                     return (used, Stop::MustWait);
                 }
                 let paused = self.shard.node.pause.now();
-                if paused == Paused::Everything || paused == Paused::Publishing && is_publish {
+                if paused != Paused::Nothing
+                    && dispatch::is_held_back(self.shard, self.connection, request, paused)
+                {
                     return (used, Stop::Paused);
                 }
                 used += len;
@@ -232,6 +229,22 @@ impl<'a> Reader<'a> {
                 Flow::Close(reason) => return (used, Stop::Close(reason)),
             }
         }
+    }
+
+    /// Meanwhile the client gets what waits for it, and can be closed.
+    async fn wait_for_the_end_of_the_pause(&self) {
+        let connection = self.connection;
+        connection.is_held_back.set(true);
+        let mut over = std::pin::pin!(self.shard.node.pause.over());
+        while !connection.is_closing() {
+            tokio::select! {
+                () = &mut over => break,
+                () = self.wait_for_room() => {}
+            }
+        }
+        connection.waits_for_room.set(false);
+        connection.is_held_back.set(false);
+        connection.was_heard.set(true);
     }
 
     /// Waits until replies have left or publishes are answered.
