@@ -47,7 +47,7 @@ impl Call<'_> {
     }
 
     pub(crate) fn error(&self, text: impl AsRef<[u8]>) -> Flow {
-        self.shard.stats().errors.add(1);
+        self.shard.stats().count_error(text.as_ref());
         self.reply(|reply| reply.error(text))
     }
 

@@ -201,8 +201,9 @@ impl<'a> Reader<'a> {
                     Ok(None) => return (used, Stop::NeedsInput),
                     Err(_) if in_flight > 0 => return (used, Stop::MustWait),
                     Err(error) => {
-                        self.connection.push(self.shard, |reply| reply.error(format!("ERR {error}")));
-                        self.shard.stats().errors.add(1);
+                        let text = format!("ERR {error}");
+                        self.shard.stats().count_error(text.as_bytes());
+                        self.connection.push(self.shard, |reply| reply.error(text));
                         return (input.len(), Stop::Close(CloseReason::ProtocolError));
                     }
                 };

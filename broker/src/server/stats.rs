@@ -66,6 +66,8 @@ pub struct ShardStats {
     pub commands: Counter,
     /// Error replies.
     pub errors: Counter,
+    /// Error replies by their first word, in the order of `ERROR_CODES`.
+    pub errors_by_code: [Counter; ERROR_CODES.len()],
     /// Reads from sockets.
     pub reads: Counter,
     /// Writes to sockets.
@@ -101,13 +103,28 @@ impl CommandTable {
     }
 }
 
+/// The first words of errors, in the order in which INFO tells their numbers.
+pub(crate) const ERROR_CODES: [&str; 4] = ["ERR", "EXECABORT", "NOPROTO", "WRONGPASS"];
+
 impl ShardStats {
+    /// Notes an error reply that begins with its code.
+    pub(crate) fn count_error(&self, text: &[u8]) {
+        self.errors.add(1);
+        let code = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let at = ERROR_CODES.iter().position(|known| known.as_bytes() == code);
+        debug_assert!(at.is_some(), "ERROR_CODES lacks {}", code.escape_ascii());
+        if let Some(at) = at {
+            self.errors_by_code[at].add(1);
+        }
+    }
+
     /// CONFIG RESETSTAT, on the shard's own thread.
     pub(crate) fn reset(&self) {
         let Self {
             connections,
             commands,
             errors,
+            errors_by_code,
             reads,
             writes,
             input_bytes,
@@ -119,7 +136,7 @@ impl ShardStats {
         } = self;
         let counters =
             [connections, commands, errors, reads, writes, input_bytes, output_bytes, published, delivered];
-        counters.into_iter().chain(closed).for_each(Counter::reset);
+        counters.into_iter().chain(errors_by_code).chain(closed).for_each(Counter::reset);
         by_command.0.iter().for_each(CommandStats::reset);
     }
 }

@@ -10,13 +10,14 @@ use crate::{
     server::{
         CloseReason, CommandStats, Counter, Node,
         dispatch::{Call, Flow},
+        stats::ERROR_CODES,
     },
 };
 
 type WriteFields = fn(&Node, &mut String);
 
 /// Sections in Redis's order, each with the function that writes its fields.
-const SECTIONS: [(&str, WriteFields); 10] = [
+const SECTIONS: [(&str, WriteFields); 11] = [
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),
@@ -25,6 +26,7 @@ const SECTIONS: [(&str, WriteFields); 10] = [
     ("Replication", replication),
     ("CPU", |_, text| process::cpu(text)),
     (COMMANDSTATS, commandstats),
+    ("Errorstats", errorstats),
     ("Cluster", |_, text| text.push_str("cluster_enabled:0\r\n")),
     ("Keyspace", |_, _| {}),
 ];
@@ -136,6 +138,15 @@ fn commandstats(node: &Node, text: &mut String) {
             "calls={calls},usec={usec},usec_per_call={per_call},rejected_calls={rejected},failed_calls={failed}"
         );
         field(text, &name, values);
+    }
+}
+
+fn errorstats(node: &Node, text: &mut String) {
+    for (at, code) in ERROR_CODES.iter().enumerate() {
+        let count = node.total(|stats| stats.errors_by_code[at].get());
+        if count > 0 {
+            field(text, &format!("errorstat_{code}"), format_args!("count={count}"));
+        }
     }
 }
 
