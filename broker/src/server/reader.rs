@@ -91,6 +91,9 @@ impl<'a> Reader<'a> {
             Stop::Paused => self.wait_for_the_end_of_the_pause().await,
             Stop::Deferred(deferred) => {
                 let reply = deferred.await;
+                if let Some(error) = reply.strip_prefix(b"-") {
+                    self.shard.stats().count_error(error);
+                }
                 if self.connection.session.borrow().wants_reply() {
                     self.shard.hub.borrow_mut().append(self.connection.seat, &reply);
                     self.shard.schedule_flush();
