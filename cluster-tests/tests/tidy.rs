@@ -22,18 +22,15 @@ const LEFTOVERS: [&str; 6] = ["TODO", "FIXME", "XXX", "dbg!(", "todo!(", "unimpl
 const MACHINE_PATHS: [&str; 4] = ["/work/", "/tmp/", "/root/", "/home/"];
 
 /// Where things are that are built, installed or left by tests.
-const NOT_OURS: [&str; 10] = [
-    ".git",
-    ".venv",
-    "__pycache__",
-    "artifacts",
-    "carillon-data",
-    "corpus",
-    "node_modules",
-    "results",
-    "seeds",
-    "target",
-];
+const NOT_OURS: [&str; 8] =
+    ["__pycache__", "artifacts", "carillon-data", "corpus", "node_modules", "results", "seeds", "target"];
+
+/// Hidden folders are those of tools, but for these.
+const OUR_HIDDEN: [&str; 2] = [".ci", ".config"];
+
+fn is_ours(folder: &str) -> bool {
+    !NOT_OURS.contains(&folder) && (!folder.starts_with('.') || OUR_HIDDEN.contains(&folder))
+}
 
 struct File {
     /// Relative to the repository.
@@ -66,11 +63,12 @@ fn collect(folder: &Path, files: &mut Vec<File>) {
     for entry in fs::read_dir(folder).expect("a folder of the project") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if NOT_OURS.contains(&name.as_str()) {
-            continue;
-        }
         if path.is_dir() {
-            collect(&path, files);
+            if is_ours(&name) {
+                collect(&path, files);
+            }
+        } else if name == ".git" {
+            // A linked worktree has a file of this name.
         } else if let Ok(text) = fs::read_to_string(&path) {
             let path = path.strip_prefix(root()).expect("below the root").display().to_string();
             files.push(File { path, text });
