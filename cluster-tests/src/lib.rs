@@ -4,6 +4,7 @@
 
 mod cli;
 mod server;
+pub mod transcript;
 mod wire;
 
 pub use cli::{Ended, Running, run};
