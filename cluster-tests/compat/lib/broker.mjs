@@ -118,7 +118,7 @@ function commandLine(port, folder) {
     'serve',
     ...['--client-addr', `127.0.0.1:${port}`],
     ...['--admin-addr', '127.0.0.1:0'],
-    ...['--data-dir', path.join(folder, 'data')],
+    ...['--data-dir', join(folder, 'data')],
     ...['--log-level', 'warn'],
   ];
 }
