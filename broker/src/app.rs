@@ -30,7 +30,8 @@ pub enum RunError {
 /// Runs a node until a signal or SHUTDOWN stops it.
 pub async fn serve(settings: &ServeSettings) -> Result<(), RunError> {
     let listeners = Listeners::bind(settings.client_addr, settings.client_unix.as_deref())?;
-    let node = Node::new(node_settings(settings, listeners.addr.port()), false, RandomState::new(), random_hex()?);
+    let node =
+        Node::new(node_settings(settings, listeners.addr.port()), false, RandomState::new(), random_hex()?);
     let shards = node.start()?;
     tracing::info!(
         name = settings.name,

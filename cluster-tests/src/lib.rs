@@ -1,11 +1,16 @@
-//! What the tests of the real binary share: servers as processes, and connections that speak bytes.
+//! What the tests of the real binary share: servers and whole clusters as processes, connections that speak
+//! bytes, a network that can be broken, and a judge of what clients saw.
 
 #![allow(clippy::missing_panics_doc, reason = "a failed expectation is a failed test")]
 
 mod cli;
+mod ports;
 mod server;
+mod udp_proxy;
 mod wire;
 
 pub use cli::{Ended, Running, run};
+pub use ports::Ports;
 pub use server::{Server, free_addr};
+pub use udp_proxy::{Path, PathCounts, UdpProxy};
 pub use wire::{Wire, command};
