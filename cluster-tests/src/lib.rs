@@ -4,13 +4,18 @@
 #![allow(clippy::missing_panics_doc, reason = "a failed expectation is a failed test")]
 
 mod cli;
+mod eventually;
+pub mod history;
 mod ports;
 mod server;
 mod udp_proxy;
 mod wire;
+mod workload;
 
 pub use cli::{Ended, Running, run};
+pub use eventually::eventually;
 pub use ports::Ports;
 pub use server::{Server, free_addr};
 pub use udp_proxy::{Path, PathCounts, UdpProxy};
 pub use wire::{Wire, command};
+pub use workload::{Place, Progress, PublisherPlan, SubscriberPlan, Workload};
