@@ -4,6 +4,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a failed expectation is a failed test")]
 
 mod cli;
+mod cluster;
 mod eventually;
 pub mod history;
 mod ports;
@@ -13,6 +14,7 @@ mod wire;
 mod workload;
 
 pub use cli::{Ended, Running, run};
+pub use cluster::{Cluster, ClusterSettings, MemberStatus, Node, PATIENCE, Status, seed};
 pub use eventually::eventually;
 pub use ports::Ports;
 pub use server::{Server, free_addr};
