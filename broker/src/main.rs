@@ -1,11 +1,12 @@
 //! The `carillon` binary.
 
-use std::{io::IsTerminal as _, process::ExitCode};
+use std::{io::IsTerminal as _, path::Path, process::ExitCode};
 
 use carillon_broker::{
     app,
     cli::{self, EXIT_USAGE},
     config::{Command, CommandLine, LogFormat, ServeSettings},
+    raft::store,
 };
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(settings)) => *settings,
         Some(Command::Pub(settings)) => return cli::run("pub", cli::publish(*settings)),
         Some(Command::Sub(settings)) => return cli::run("sub", cli::subscribe(*settings)),
+        Some(Command::SetAside { data_dir }) => return set_aside(&data_dir),
         None => command_line.serve,
     };
     if let Err(error) = start_log(&settings) {
@@ -36,6 +38,19 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "carillon ends");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn set_aside(data_dir: &Path) -> ExitCode {
+    match store::set_aside(data_dir) {
+        Ok(aside) => {
+            eprintln!("carillon: {} is now {}", data_dir.display(), aside.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("carillon: {} cannot be set aside: {error}", data_dir.display());
             ExitCode::FAILURE
         }
     }

@@ -107,9 +107,17 @@ impl LeaderLeases {
         echoes.get(echoes.len() / 2).copied().filter(|echo| *echo >= self.started)
     }
 
-    /// Gives a member no further lease: it does not keep up and has to leave.
-    pub fn condemn(&mut self, node: u64, incarnation: u64) {
-        self.members.entry((node, incarnation)).or_default().is_condemned = true;
+    /// Gives a member no further lease: it does not keep up and has to leave. False if that was so already.
+    pub fn condemn(&mut self, node: u64, incarnation: u64) -> bool {
+        let member = self.members.entry((node, incarnation)).or_default();
+        !std::mem::replace(&mut member.is_condemned, true)
+    }
+
+    /// Whether there is a member of the view that gets no further lease.
+    pub fn has_condemned(&self, view: &View) -> bool {
+        self.members
+            .iter()
+            .any(|((node, incarnation), member)| member.is_condemned && view.has(*node, *incarnation))
     }
 
     /// The members of the view that have to be voted out, and can be: their leases are over.
@@ -179,11 +187,7 @@ mod tests {
     fn a_leader_that_hears_no_majority_grants_nothing_beyond_its_authority() {
         let (view, voters) = (view(&[1, 2, 3]), [1, 2, 3]);
         let mut leader = LeaderLeases::new(1, 7, TIMES, 100);
-        assert_eq!(
-            leader.request((2, 1), 0, &view, &voters, 100).lease,
-            0,
-            "nobody has repeated a stamp yet"
-        );
+        assert_eq!(leader.request((2, 1), 0, &view, &voters, 100).lease, 0, "nobody has repeated a stamp yet");
         assert_eq!(leader.request((2, 1), 100, &view, &voters, 200).lease, 2400);
         // Node 3 asks again and again, without repeating anything: authority stays where it was.
         assert_eq!(leader.request((3, 1), 0, &view, &voters, 2000).lease, 600);

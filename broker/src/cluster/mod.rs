@@ -1,5 +1,20 @@
 //! What Raft's state means: who is in, until when, and how one gets in.
 
+mod answers;
+mod autopilot;
+mod bootstrap;
+mod connections;
+mod discovery;
+mod identity;
+mod leader;
 mod lease;
+mod member;
+mod node;
+mod start;
+mod status;
 
+pub use identity::{Identity, endpoint_keys};
 pub use lease::{Grant, LeaderLeases, LeaseTimes, MemberLease};
+pub use member::Ended;
+pub use node::{ClusterNode, ClusterSettings, Clients, Condition};
+pub use start::StartError;

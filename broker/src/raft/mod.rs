@@ -9,7 +9,7 @@ mod state;
 pub mod store;
 mod types;
 
-pub use network::{Network, Peers, serve_rpc};
-pub use node::{RaftNode, RaftTimes, Role, WriteError};
+pub use network::{Network, Peers, Unanswered, serve_rpc};
+pub use node::{RaftNode, RaftTimes, Role, StartError as RaftStartError, WriteError};
 pub use state::{ClusterState, Command, Member, Outcome};
 pub use types::{MemberNode, NodeId, TypeConfig};

@@ -1,15 +1,11 @@
 //! openraft, started and spoken to.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::{BTreeMap, BTreeSet}, sync::Arc, time::Duration};
 
 use openraft::{
     ChangeMembers, Config, ServerState, SnapshotPolicy,
-    async_runtime::watch::WatchReceiver as _,
     errors::{ClientWriteError, RaftError},
+    async_runtime::watch::WatchReceiver as _,
 };
 use tokio::sync::watch;
 
@@ -68,6 +64,8 @@ pub struct Role {
     pub replicated_to: BTreeSet<NodeId>,
     /// Whether a change of the voters is under way.
     pub is_joint: bool,
+    /// Index of the last entry that it has applied.
+    pub last_applied: u64,
     /// Index of the last entry of its log.
     pub last_log_index: u64,
     /// As a leader: how far the log of each node matches its own.
@@ -103,12 +101,7 @@ pub enum StartError {
 
 impl RaftNode {
     /// Starts Raft on what is in the data folder.
-    pub async fn start(
-        id: NodeId,
-        disk: &Disk,
-        network: Network,
-        times: RaftTimes,
-    ) -> Result<Self, StartError> {
+    pub async fn start(id: NodeId, disk: &Disk, network: Network, times: RaftTimes) -> Result<Self, StartError> {
         let config = Config {
             cluster_name: "carillon".to_owned(),
             heartbeat_interval: times.heartbeat_ms,
@@ -150,6 +143,18 @@ impl RaftNode {
         self.raft.initialize(members).await.map_err(|error| WriteError::Failed(error.to_string()))
     }
 
+    /// Whether there is anything in the log.
+    pub async fn is_initialized(&self) -> bool {
+        self.raft.is_initialized().await.unwrap_or(false)
+    }
+
+    /// Waits until this node leads.
+    pub async fn wait_until_leader(&self) {
+        while !self.role().is_leader {
+            self.changed().await;
+        }
+    }
+
     /// Changes the replicated state. On the leader only.
     pub async fn write(&self, command: Command) -> Result<Outcome, WriteError> {
         let written = self.raft.client_write(command).await.map_err(write_error)?;
@@ -185,10 +190,10 @@ impl RaftNode {
         role(self.id, &self.raft.metrics().borrow_watched())
     }
 
-    /// Waits until Raft's state has changed.
-    pub async fn changed(&self) {
+    /// Waits until Raft's state has changed, or a moment.
+    async fn changed(&self) {
         let mut metrics = self.raft.metrics();
-        let _ = metrics.changed().await;
+        let _ = tokio::time::timeout(Duration::from_millis(50), metrics.changed()).await;
     }
 
     /// A watch that follows what this node is.
@@ -212,7 +217,7 @@ impl RaftNode {
         receiver
     }
 
-    /// Waits until this node has applied all that it has committed, for at most `time`.
+    /// Stops Raft.
     pub async fn stop(&self) {
         let _ = tokio::time::timeout(Duration::from_secs(2), self.raft.shutdown()).await;
     }
@@ -227,6 +232,7 @@ fn role(id: NodeId, metrics: &Metrics) -> Role {
         voters: membership.voter_ids().collect(),
         replicated_to: membership.nodes().map(|(node, _)| *node).collect(),
         is_joint: membership.get_joint_config().len() > 1,
+        last_applied: metrics.last_applied.as_ref().map_or(0, |log_id| log_id.index()),
         last_log_index: metrics.last_log_index.unwrap_or_default(),
         matched: metrics
             .replication
@@ -240,9 +246,7 @@ fn role(id: NodeId, metrics: &Metrics) -> Role {
 
 fn write_error(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> WriteError {
     match error {
-        RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => {
-            WriteError::NotLeader(forward.leader_id)
-        }
+        RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => WriteError::NotLeader(forward.leader_id),
         other => WriteError::Failed(other.to_string()),
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     pub(crate) session: RefCell<Session>,
     /// The socket took no more: its task waits until it does.
     pub(crate) is_write_blocked: Cell<bool>,
+    /// It ends as soon as all that it was sent is answered.
+    pub(crate) is_leaving: Cell<bool>,
     /// Its task runs no commands until what waits for the client has left.
     pub(crate) waits_for_room: Cell<bool>,
     /// Since when its outbox is above the soft limit.
@@ -60,6 +62,7 @@ impl Connection {
             local,
             session: RefCell::new(Session::new(Instant::now())),
             is_write_blocked: Cell::new(false),
+            is_leaving: Cell::new(false),
             waits_for_room: Cell::new(false),
             slow_since: Cell::new(None),
             unread_input: Cell::new(0),

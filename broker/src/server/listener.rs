@@ -67,8 +67,8 @@ impl Listeners {
         Ok(Self { tcp, unix, addr })
     }
 
-    /// Accepts until the node stops, then closes the sockets.
-    pub async fn serve(self, node: Arc<Node>) -> io::Result<()> {
+    /// Accepts until the node stops or `closed` is over, then closes the sockets.
+    pub async fn serve(self, node: Arc<Node>, closed: impl Future<Output = ()>) -> io::Result<()> {
         let tcp = tokio::net::TcpListener::from_std(self.tcp)?;
         let unix = match self.unix {
             None => None,
@@ -84,6 +84,7 @@ impl Listeners {
             () = accept_tcp(&node, &tcp) => {}
             () = accept_unix => {}
             () = node.stopped() => {}
+            () = closed => {}
         }
         unix.map_or(Ok(()), |(_, path)| std::fs::remove_file(path))
     }

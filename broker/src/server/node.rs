@@ -8,11 +8,11 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use ahash::RandomState;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{
     Census, Directory, Gate, Liveness, Shard, ShardStats,
@@ -20,6 +20,9 @@ use super::{
     pause::Pause,
     stream::Socket,
 };
+
+/// How long a stopping node waits for its last connections.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(8);
 
 /// How a node treats its clients.
 #[derive(Clone, Debug)]
@@ -69,6 +72,8 @@ pub struct Node {
     /// Connections that said MONITOR, in all shards.
     pub(crate) monitors: AtomicUsize,
     clients: AtomicUsize,
+    /// A connection is gone.
+    left: Notify,
     accepted: AtomicUsize,
     is_stopping: AtomicBool,
     stop: watch::Sender<bool>,
@@ -92,6 +97,7 @@ impl Node {
             relay_is_full: AtomicBool::new(false),
             monitors: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
+            left: Notify::new(),
             accepted: AtomicUsize::new(0),
             is_stopping: AtomicBool::new(false),
             stop: watch::Sender::new(false),
@@ -132,9 +138,22 @@ impl Node {
         let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
     }
 
-    /// Lets every shard close its connections, once all that they have sent is answered.
-    pub fn drain(&self) {
-        self.on_each_shard(|shard| shard.drain());
+    /// Closes every connection once all that it has sent is answered, spread over some time, and waits for that.
+    pub async fn close_clients(&self, over: Duration) {
+        self.on_each_shard(move |shard| shard.drain(over));
+        let all_left = async {
+            while self.clients() > 0 {
+                self.left.notified().await;
+            }
+        };
+        if tokio::time::timeout(over + DRAIN_TIME_MAX, all_left).await.is_err() {
+            tracing::warn!(clients = self.clients(), "some clients did not take their last replies");
+        }
+    }
+
+    /// Ends the shards' threads, whatever is left on them.
+    pub fn end(&self) {
+        self.on_each_shard(|shard| shard.end());
     }
 
     /// Ends the lease and closes every connection, with nothing more said.
@@ -185,6 +204,7 @@ impl Node {
     /// Notes that a connection is gone.
     pub(crate) fn release(&self) {
         self.clients.fetch_sub(1, Ordering::Relaxed);
+        self.left.notify_one();
     }
 
     /// The wall clock, since 1970.

@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
             };
             match stop {
                 Stop::NeedsInput if is_last_input => {
-                    let reason = if self.shard.is_draining.get() {
+                    let reason = if self.connection.is_leaving.get() {
                         CloseReason::Shutdown
                     } else {
                         CloseReason::PeerClosed
@@ -110,7 +110,6 @@ impl<'a> Reader<'a> {
     /// Waits for input and runs it. `None` at its end: the client has closed, or the node drains and there is
     /// nothing more to read.
     async fn read(&mut self) -> io::Result<Option<Stop>> {
-        let shard = Rc::clone(self.shard);
         let ready = self.wait(true).await?;
         if !ready {
             return Ok(Some(Stop::NeedsInput));
@@ -119,7 +118,7 @@ impl<'a> Reader<'a> {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 // While the node drains, this is the moment at which all that was sent has been read.
-                return Ok(if shard.is_draining.get() { None } else { Some(Stop::NeedsInput) });
+                return Ok(if self.connection.is_leaving.get() { None } else { Some(Stop::NeedsInput) });
             }
             Err(error) => return Err(error),
         };
@@ -258,7 +257,7 @@ impl<'a> Reader<'a> {
                 if connection.is_closing() {
                     return Poll::Ready(Ok(false));
                 }
-                if shard.is_draining.get() {
+                if connection.is_leaving.get() {
                     return Poll::Ready(Ok(true));
                 }
                 return connection.stream.poll_read_ready(context).map(|ready| ready.map(|()| true));

@@ -29,9 +29,6 @@ const SLICES: usize = 64;
 /// How often slow clients are looked for.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How long a stopping shard waits for its last connections.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(8);
-
 /// The state of one shard. Never leaves its thread.
 #[derive(Debug)]
 pub struct Shard {
@@ -40,7 +37,8 @@ pub struct Shard {
     pub(crate) hub: RefCell<Hub>,
     /// Where connections without unfinished input read into.
     pub(crate) scratch: RefCell<Vec<u8>>,
-    pub(crate) is_draining: Cell<bool>,
+    is_draining: Cell<bool>,
+    has_ended: Cell<bool>,
     connections: RefCell<Vec<Option<Rc<Connection>>>>,
     /// Connections that this shard has ever taken over.
     adopted: Cell<u64>,
@@ -67,6 +65,7 @@ impl Shard {
             hub: RefCell::new(Hub::new(node.hasher.clone())),
             scratch: RefCell::new(Vec::with_capacity(READ_BYTES)),
             is_draining: Cell::new(false),
+            has_ended: Cell::new(false),
             connections: RefCell::default(),
             adopted: Cell::new(0),
             monitors: RefCell::default(),
@@ -220,12 +219,26 @@ impl Shard {
         self.node.monitors.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Lets every connection answer what it has been sent, and end.
-    pub(crate) fn drain(&self) {
+    /// Lets every connection answer what it has been sent, and end: one after the other, over some time, so that
+    /// they do not come back all at once.
+    pub(crate) fn drain(&self, over: Duration) {
         self.is_draining.set(true);
-        for connection in self.connections() {
-            connection.wake();
-        }
+        let connections = self.connections();
+        tokio::task::spawn_local(async move {
+            let (start, count) = (tokio::time::Instant::now(), connections.len().max(1) as u32);
+            for (index, connection) in connections.into_iter().enumerate() {
+                if !over.is_zero() {
+                    tokio::time::sleep_until(start + over * index as u32 / count).await;
+                }
+                connection.is_leaving.set(true);
+                connection.wake();
+            }
+        });
+    }
+
+    /// Ends the shard's thread.
+    pub(crate) fn end(&self) {
+        self.has_ended.set(true);
     }
 
     /// Gives the seat of a connection that has ended to the next one.
@@ -377,6 +390,7 @@ impl Shard {
         };
         let seat = self.hub.borrow_mut().connect();
         let connection = Rc::new(Connection::new(id, seat, stream, socket.peer, socket.local));
+        connection.is_leaving.set(self.is_draining.get());
         let mut connections = self.connections.borrow_mut();
         if connections.len() <= seat {
             connections.resize_with(seat + 1, || None);
@@ -425,22 +439,11 @@ async fn tick(shard: Rc<Shard>) {
     }
 }
 
-/// Takes what arrives from other threads, until the shard is drained.
+/// Takes what arrives from other threads, until the shard ends.
 async fn receive(shard: &Rc<Shard>) {
     let mut batch = Vec::new();
-    let mut drain_end = None;
-    loop {
-        let wait = shard.node.inboxes[shard.index].receive(&mut batch);
-        if shard.is_draining.get() {
-            let end = *drain_end.get_or_insert_with(|| Instant::now() + DRAIN_TIME_MAX);
-            if shard.connections().is_empty() || Instant::now() >= end {
-                return;
-            }
-            // Connections end on tasks of their own: look again soon.
-            let _ = tokio::time::timeout(Duration::from_millis(20), wait).await;
-        } else {
-            wait.await;
-        }
+    while !shard.has_ended.get() {
+        shard.node.inboxes[shard.index].receive(&mut batch).await;
         for envelope in batch.drain(..) {
             shard.open(envelope);
         }

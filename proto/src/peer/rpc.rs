@@ -134,6 +134,21 @@ pub struct Refusal {
     /// Address of the leader, when it is the one to ask.
     #[prost(string, tag = "3")]
     pub leader_addr: String,
+    /// Whether the asking node was a member once and is none any more.
+    #[prost(bool, tag = "4")]
+    pub is_removed: bool,
+}
+
+impl Refusal {
+    /// A refusal that asking again will not change.
+    pub fn lasting(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    /// A refusal that may be different later.
+    pub fn temporary(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_temporary: true, ..Self::default() }
+    }
 }
 
 /// Who a node is, as far as it knows.
@@ -176,6 +191,9 @@ pub struct JoinReply {
     /// The node id: new, and never used again.
     #[prost(uint64, tag = "2")]
     pub node: u64,
+    /// Addresses of the other members.
+    #[prost(string, repeated, tag = "3")]
+    pub addrs: Vec<String>,
 }
 
 /// A Raft RPC. What openraft defines is carried as it serialises it.

@@ -187,6 +187,15 @@ struct State<T> {
     has_published: bool,
 }
 
+impl<T> State<T> {
+    /// Keeps what is held of an incarnation that has left the view, or that this node has stopped listening to.
+    fn depart(&mut self, key: Key, inbound: Option<Inbound>, now: Nanos) {
+        if inbound.is_some() || !self.departed.contains_key(&key) {
+            self.departed.insert(key, Departed { inbound, since: now });
+        }
+    }
+}
+
 /// The data plane.
 #[derive(Debug)]
 pub struct Plane<L: Local> {
@@ -241,9 +250,15 @@ impl<L: Local> Plane<L> {
             events,
             progress,
         });
-        tokio::task::spawn_local(Rc::clone(&plane).obey(commands));
-        tokio::task::spawn_local(Rc::clone(&plane).keep_deadlines());
-        tokio::task::spawn_local(Rc::clone(&plane).tick());
+        let deadlines = tokio::task::spawn_local(Rc::clone(&plane).keep_deadlines());
+        let ticks = tokio::task::spawn_local(Rc::clone(&plane).tick());
+        let obedient = Rc::clone(&plane);
+        tokio::task::spawn_local(async move {
+            obedient.obey(commands).await;
+            // Nobody commands it any more: the membership has ended.
+            deadlines.abort();
+            ticks.abort();
+        });
         plane
     }
 
@@ -312,7 +327,7 @@ impl<L: Local> Plane<L> {
         *self.completions.borrow_mut() = completions;
     }
 
-    async fn obey(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<PlaneCommand>) {
+    async fn obey(self: &Rc<Self>, mut commands: mpsc::UnboundedReceiver<PlaneCommand>) {
         while let Some(command) = commands.recv().await {
             match command {
                 PlaneCommand::Begin { node, incarnation } => self.begin(node, incarnation),
@@ -322,7 +337,7 @@ impl<L: Local> Plane<L> {
                     self.begin(node, 0);
                 }
                 PlaneCommand::Data { open, channel } => {
-                    tokio::task::spawn_local(Rc::clone(&self).receive_from(open, channel));
+                    tokio::task::spawn_local(Rc::clone(self).receive_from(open, channel));
                 }
                 PlaneCommand::FlushQuery(request, answer) => {
                     let _ = answer.send(self.holds((request.origin, request.incarnation)));
@@ -335,6 +350,8 @@ impl<L: Local> Plane<L> {
                 }
             }
         }
+        let node = self.state.borrow().node;
+        self.begin(node, 0);
     }
 
     /// Drops everything that belongs to the incarnation before, but for what others may lack.
@@ -348,9 +365,9 @@ impl<L: Local> Plane<L> {
             state.outbound = Outbound::new(node, grace, unacked);
             state.slots.clear();
             let now = clock::now_ns();
-            for (key, origin) in state.origins.drain() {
+            for (key, origin) in std::mem::take(&mut state.origins) {
                 origin.reader.inspect(AbortHandle::abort);
-                state.departed.insert(key, Departed { inbound: origin.inbound, since: now });
+                state.depart(key, origin.inbound, now);
             }
             state.targets.drain().for_each(|(_, target)| target.writer.abort());
         }
@@ -381,12 +398,8 @@ impl<L: Local> Plane<L> {
             if is_in {
                 let now = clock::now_ns();
                 state.outbound.install(&state.view, state.voters.clone(), now);
-                let gone: Vec<Key> = state
-                    .origins
-                    .keys()
-                    .filter(|(node, inc)| !state.view.has(*node, *inc))
-                    .copied()
-                    .collect();
+                let gone: Vec<Key> =
+                    state.origins.keys().filter(|(node, inc)| !state.view.has(*node, *inc)).copied().collect();
                 for key in gone {
                     let Some(origin) = state.origins.remove(&key) else { continue };
                     state.slots.remove(&origin.slot);
@@ -394,7 +407,7 @@ impl<L: Local> Plane<L> {
                     if origin.inbound.is_some() {
                         departed.push(key);
                     }
-                    state.departed.insert(key, Departed { inbound: origin.inbound, since: now });
+                    state.depart(key, origin.inbound, now);
                 }
                 state.targets.retain(|(node, inc), target| {
                     let stays = state.view.has(*node, *inc);
@@ -410,8 +423,7 @@ impl<L: Local> Plane<L> {
                         // Who comes in after this node owes it everything from its first message on. Who was
                         // there before has to say where it starts.
                         let inbound = was_in.then(|| self.new_inbound(1));
-                        let origin =
-                            Origin { slot: state.next_slot, inbound, acks: Rc::default(), reader: None };
+                        let origin = Origin { slot: state.next_slot, inbound, acks: Rc::default(), reader: None };
                         state.slots.insert(state.next_slot, key);
                         state.origins.insert(key, origin);
                     }
@@ -475,16 +487,11 @@ impl<L: Local> Plane<L> {
             interval.tick().await;
             let now = clock::now_ns();
             let mut state = self.state.borrow_mut();
-            state
-                .origins
-                .values_mut()
-                .filter_map(|origin| origin.inbound.as_mut())
-                .for_each(|inbound| inbound.age(now));
+            state.origins.values_mut().filter_map(|origin| origin.inbound.as_mut()).for_each(|inbound| inbound.age(now));
             let kept = 2 * self.settings.ring_time.as_nanos() as Nanos;
             state.departed.retain(|_, departed| now.saturating_sub(departed.since) < kept);
             if state.incarnation != 0 {
-                for (node, incarnation) in state.outbound.laggards(now, self.settings.lag.as_nanos() as Nanos)
-                {
+                for (node, incarnation) in state.outbound.laggards(now, self.settings.lag.as_nanos() as Nanos) {
                     let _ = self.events.send(PlaneEvent::Lags { node, incarnation });
                 }
             }

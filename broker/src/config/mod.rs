@@ -5,6 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use carillon_proto::limits::{ARGUMENT_BYTES_MAX_CEILING, ARGUMENT_BYTES_MAX_DEFAULT};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod cluster;
+
+pub use cluster::{ClusterFlags, SettingsError};
+
 use crate::cli::{PublishSettings, SubscribeSettings};
 
 /// A pub/sub broker that speaks Redis's protocol.
@@ -24,6 +28,12 @@ pub struct CommandLine {
 pub enum Command {
     /// Run a broker node.
     Serve(Box<ServeSettings>),
+    /// Put a data folder that cannot be read out of the way, without deleting anything.
+    SetAside {
+        /// The folder.
+        #[arg(long, env = "CARILLON_DATA_DIR", default_value = "carillon-data")]
+        data_dir: PathBuf,
+    },
     /// Publish to a channel and print the number of receivers.
     Pub(Box<PublishSettings>),
     /// Subscribe to channels and print messages, one a line, until ctrl-C.
@@ -39,7 +49,16 @@ pub struct ServeSettings {
     /// Unix socket for clients, beside the address.
     #[arg(long, env = "CARILLON_CLIENT_UNIX")]
     pub client_unix: Option<PathBuf>,
-    /// The node's name in its log.
+    /// Address for operators: /livez, /readyz, /status; port 0 takes a free one.
+    #[arg(long, env = "CARILLON_ADMIN_ADDR", default_value = "127.0.0.1:9379")]
+    pub admin_addr: SocketAddr,
+    /// Folder for what the node keeps; made if it is not there.
+    #[arg(long, env = "CARILLON_DATA_DIR", default_value = "carillon-data")]
+    pub data_dir: PathBuf,
+    /// Settings of a cluster.
+    #[command(flatten, next_help_heading = "Cluster")]
+    pub cluster: ClusterFlags,
+    /// The node's name; in a cluster each has its own.
     #[arg(long, env = "CARILLON_NAME", default_value = "carillon")]
     pub name: String,
     /// Threads that serve clients.

@@ -1,0 +1,224 @@
+//! A node of a cluster: endpoint, data plane, membership, and the client port that follows it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    RunError, open_disk,
+    clients::{NodeClients, OtherNodes},
+    plane::{LocalClients, PlaneRelay},
+};
+use crate::{
+    cluster::{ClusterNode, ClusterSettings, Ended, LeaseTimes, endpoint_keys},
+    config::{ClusterFlags, ServeSettings},
+    mesh::{
+        Links, Plane, PlaneEvent, PlaneProgress, PlaneSettings,
+        quic::{Credentials, EndpointError, EndpointKeys, EndpointSettings, PeerEndpoint},
+    },
+    raft::{RaftTimes, store::{Disk, set_aside}},
+    server::{Listeners, Node},
+};
+
+/// Bytes that a peer may leave unacknowledged before publishers have to wait.
+const UNACKED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// A member that is removed and starts anew waits this long, so that it does not do so in a tight circle.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// Attempts to bind a socket that the node itself has just given up.
+const BIND_ATTEMPTS: usize = 50;
+const BIND_PAUSE: Duration = Duration::from_millis(100);
+
+/// What lasts when a node has to become another member.
+pub(super) struct MemberNode {
+    pub(super) node: Arc<Node>,
+    pub(super) clients: Arc<NodeClients>,
+    pub(super) others: Arc<OtherNodes>,
+    /// The membership at this moment, for the admin port.
+    pub(super) cluster: watch::Sender<Option<Arc<ClusterNode>>>,
+}
+
+impl MemberNode {
+    pub(super) fn new(node: Arc<Node>) -> Self {
+        let others = Arc::new(OtherNodes::default());
+        // The node is new: nobody has set it before.
+        let _ = node.census.set(Arc::clone(&others) as _);
+        let clients = Arc::new(NodeClients { node: Arc::clone(&node), is_open: watch::Sender::new(false) });
+        Self { node, clients, others, cluster: watch::Sender::new(None) }
+    }
+
+    /// Is a member for as long as it goes. Returns only with an error.
+    pub(super) async fn run(&self, settings: &ServeSettings, mut disk: Disk) -> Result<(), RunError> {
+        let flags = &settings.cluster;
+        let credentials = Arc::new(credentials(flags)?);
+        let mut is_again = false;
+        loop {
+            let keys = endpoint_keys(&disk)?;
+            let links = Arc::new(Links::default());
+            let endpoint = self.bind(flags, &credentials, keys, is_again).await?;
+            let (commands, receiver) = mpsc::unbounded_channel();
+            let (events, mut told) = mpsc::unbounded_channel();
+            let (progress_sender, progress) = watch::channel(PlaneProgress::default());
+            self.start_plane(plane_settings(flags), Arc::clone(&links), receiver, events, progress_sender);
+            let cluster = ClusterNode::new(
+                cluster_settings(settings)?,
+                rand::random(),
+                endpoint,
+                links,
+                Arc::clone(&self.clients) as _,
+                commands,
+                progress,
+            );
+            self.others.set(Arc::clone(&cluster));
+            self.cluster.send_replace(Some(Arc::clone(&cluster)));
+            let ended = cluster.run(&disk, raft_times(flags), &mut told).await?;
+            cluster.stop().await;
+            match ended {
+                Ended::DiskFailed => return Err(RunError::DiskFailed),
+                Ended::Removed => {
+                    let path = disk.path().to_owned();
+                    self.cluster.send_replace(None);
+                    drop((cluster, disk));
+                    tokio::time::sleep(RESTART_PAUSE).await;
+                    let aside = set_aside(&path)?;
+                    tracing::warn!(
+                        aside = %aside.display(),
+                        "the cluster has removed this node: its data is set aside, it joins as a new node"
+                    );
+                    disk = open_disk(settings, true)?;
+                    is_again = true;
+                }
+            }
+        }
+    }
+
+    /// Binds the UDP socket on the first shard's runtime, where quinn is to work.
+    async fn bind(
+        &self,
+        flags: &ClusterFlags,
+        credentials: &Arc<Credentials>,
+        keys: EndpointKeys,
+        is_again: bool,
+    ) -> Result<PeerEndpoint, RunError> {
+        let addr = flags.peer_addr.ok_or(RunError::Ended)?;
+        let settings = EndpointSettings {
+            idle: Duration::from_millis(flags.link_idle_ms),
+            keep_alive: Duration::from_millis(flags.link_idle_ms / 4),
+        };
+        for attempt in 1.. {
+            let (answer, bound) = oneshot::channel();
+            let (credentials, keys) = (Arc::clone(credentials), keys.clone());
+            self.node.on_shard(0, move |_| {
+                let _ = answer.send(PeerEndpoint::bind(addr, &credentials, &keys, settings));
+            });
+            match bound.await.map_err(|_| RunError::Ended)? {
+                Ok(endpoint) => return Ok(endpoint),
+                Err(EndpointError::Bind { source, .. })
+                    if source.kind() == std::io::ErrorKind::AddrInUse && is_again && attempt < BIND_ATTEMPTS =>
+                {
+                    tokio::time::sleep(BIND_PAUSE).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RunError::Ended)
+    }
+
+    fn start_plane(
+        &self,
+        settings: PlaneSettings,
+        links: Arc<Links>,
+        commands: mpsc::UnboundedReceiver<crate::mesh::PlaneCommand>,
+        events: mpsc::UnboundedSender<PlaneEvent>,
+        progress: watch::Sender<PlaneProgress>,
+    ) {
+        self.node.on_shard(0, move |shard| {
+            let local = LocalClients(std::rc::Rc::clone(shard));
+            let plane = Plane::start(local, links, settings, commands, events, progress);
+            shard.set_relay(std::rc::Rc::new(PlaneRelay(plane)));
+        });
+    }
+
+    /// Keeps the client port open whenever the node is in the view, until the node stops.
+    pub(super) async fn keep_port(&self, settings: &ServeSettings, addr: std::net::SocketAddr) -> std::io::Result<()> {
+        let mut is_open = self.clients.is_open.subscribe();
+        loop {
+            tokio::select! {
+                changed = is_open.wait_for(|is_open| *is_open) => if changed.is_err() { return Ok(()) },
+                () = self.node.stopped() => return Ok(()),
+            }
+            let listeners = match Listeners::bind(addr, settings.client_unix.as_deref()) {
+                Ok(listeners) => listeners,
+                Err(error) => {
+                    tracing::error!(%error, "the client port cannot be opened; trying again");
+                    tokio::time::sleep(BIND_PAUSE).await;
+                    continue;
+                }
+            };
+            let closed = async {
+                let mut is_open = self.clients.is_open.subscribe();
+                let _ = is_open.wait_for(|is_open| !*is_open).await;
+            };
+            listeners.serve(Arc::clone(&self.node), closed).await?;
+        }
+    }
+
+    /// Leaves the cluster's view: leadership handed over, clients closed over some time, everything answered.
+    pub(super) async fn leave(&self, over: Duration) {
+        let cluster = self.cluster.borrow().clone();
+        if let Some(cluster) = &cluster {
+            cluster.begin_to_drain();
+            cluster.hand_over().await;
+        }
+        self.node.close_clients(over).await;
+        if let Some(cluster) = cluster {
+            cluster.leave().await;
+            cluster.stop().await;
+        }
+    }
+}
+
+fn credentials(flags: &ClusterFlags) -> Result<Credentials, RunError> {
+    if let Some(path) = &flags.cluster_secret_file {
+        return Ok(Credentials::from_secret_file(path).map_err(EndpointError::from)?);
+    }
+    match (&flags.peer_ca_file, &flags.peer_cert_file, &flags.peer_key_file) {
+        (Some(ca), Some(cert), Some(key)) => {
+            Ok(Credentials::from_pem_files(ca, cert, key, flags.peer_cert_name.clone()).map_err(EndpointError::from)?)
+        }
+        _ => Err(RunError::Ended),
+    }
+}
+
+fn cluster_settings(settings: &ServeSettings) -> Result<ClusterSettings, RunError> {
+    let flags = &settings.cluster;
+    Ok(ClusterSettings {
+        name: settings.name.clone(),
+        advertise: flags.advertise()?,
+        peers: flags.peers.clone(),
+        expect: flags.expected()?,
+        times: LeaseTimes { lease: flags.lease_ms * 1_000_000, eviction: flags.eviction_ms * 1_000_000 },
+        renewal: Duration::from_millis(flags.renewal_ms()),
+        dead_after: Duration::from_secs(flags.dead_after_s),
+    })
+}
+
+fn plane_settings(flags: &ClusterFlags) -> PlaneSettings {
+    PlaneSettings {
+        grace: Duration::from_millis(flags.grace_ms),
+        unacked_bytes_max: UNACKED_BYTES_MAX,
+        lag: Duration::from_millis(flags.eviction_ms),
+        // Whoever lacks a message is voted out before it is forgotten: it is given the eviction time to take it,
+        // and as much again until its last lease is over.
+        ring_time: Duration::from_millis(3 * flags.eviction_ms),
+    }
+}
+
+fn raft_times(flags: &ClusterFlags) -> RaftTimes {
+    RaftTimes {
+        heartbeat_ms: flags.election_ms / 3,
+        election_min_ms: flags.election_ms,
+        election_max_ms: 2 * flags.election_ms,
+    }
+}

@@ -1,0 +1,230 @@
+//! The composition root: the only folder that knows every layer.
+
+mod clients;
+mod member;
+mod plane;
+
+use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
+
+use ahash::RandomState;
+use serde_json::{Value, json};
+
+use crate::{
+    admin::{Admin, AdminError, Source},
+    cluster::{Condition, StartError},
+    config::{ServeSettings, SettingsError},
+    mesh::quic::EndpointError,
+    raft::store::{Disk, DiskError, set_aside},
+    server::{ListenError, Listeners, Liveness, Node, NodeSettings},
+};
+use member::MemberNode;
+
+/// Bytes that may wait for one client: Redis's defaults for pub/sub clients.
+const OUTBOX_HARD_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes that may wait for one client for [`OUTBOX_SOFT_S`] only.
+const OUTBOX_SOFT_BYTES: usize = 8 * 1024 * 1024;
+/// Seconds above the soft limit after which a client is closed.
+const OUTBOX_SOFT_S: u64 = 60;
+
+/// Why a node could not start, or did not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Settings that do not go together.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// An address could not be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The admin address could not be listened on.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The peer address could not be listened on, or its credentials cannot be used.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The data folder.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] StartError),
+    /// A single node's data folder is corrupt, and only its owner may put it aside.
+    #[error("{error}; 'carillon set-aside --data-dir {path}' renames it, and the node starts without it")]
+    Corrupt {
+        /// What is wrong.
+        error: DiskError,
+        /// The folder.
+        path: String,
+    },
+    /// The disk failed while the node ran.
+    #[error("the data folder could not be written; the node stops rather than acknowledge what it cannot keep")]
+    DiskFailed,
+    /// The node stopped while it was starting.
+    #[error("the node stopped while it was starting")]
+    Ended,
+    /// The system refused something else.
+    #[error("the system refused what a node needs: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl RunError {
+    /// The exit status, from sysexits.h: 64 for settings, 70 for a corrupt store, 1 for the rest.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Settings(_) => 64,
+            Self::Corrupt { .. } => 70,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs a node until a signal or SHUTDOWN stops it.
+pub async fn serve(settings: &ServeSettings) -> Result<(), RunError> {
+    settings.cluster.check()?;
+    let is_member = settings.cluster.peer_addr.is_some();
+    let listeners = Listeners::bind(settings.client_addr, settings.client_unix.as_deref())?;
+    let client_addr = listeners.addr;
+    let admin = Admin::bind(settings.admin_addr).await?;
+    let disk = open_disk(settings, is_member)?;
+    let node = Node::new(node_settings(settings, client_addr.port()), is_member, RandomState::new(), random_hex()?);
+    let shards = node.start()?;
+    tokio::spawn(stop_on_signal(Arc::clone(&node))?);
+    tracing::info!(
+        name = settings.name,
+        %client_addr,
+        admin_addr = %admin.addr,
+        data_dir = %disk.path().display(),
+        shards = settings.shards,
+        version = env!("CARGO_PKG_VERSION"),
+        "started"
+    );
+    let member = is_member.then(|| Arc::new(MemberNode::new(Arc::clone(&node))));
+    let operators =
+        Operators { name: settings.name.clone(), node: Arc::clone(&node), member: member.clone() };
+    let admin = tokio::spawn(admin.serve(Arc::new(operators)));
+    let result = match &member {
+        None => {
+            tracing::info!("ready for clients");
+            listeners.serve(Arc::clone(&node), std::future::pending()).await.map_err(RunError::from)
+        }
+        Some(member) => {
+            // Bound only to see that it can be: it opens when the node is in the view.
+            drop(listeners);
+            tokio::select! {
+                ended = member.run(settings, disk) => ended,
+                ended = member.keep_port(settings, client_addr) => ended.map_err(RunError::from),
+                () = stopped_and_left(&node, member, settings) => Ok(()),
+            }
+        }
+    };
+    tracing::info!(clients = node.clients(), "stopping: answering what clients have sent, then closing");
+    node.stop();
+    node.close_clients(Duration::ZERO).await;
+    node.end();
+    join(shards).await?;
+    admin.abort();
+    tracing::info!("stopped");
+    result
+}
+
+async fn stopped_and_left(node: &Node, member: &MemberNode, settings: &ServeSettings) {
+    node.stopped().await;
+    member.leave(Duration::from_millis(settings.cluster.drain_ms)).await;
+}
+
+/// Opens the data folder. A member of a cluster can do without a corrupt one: it joins as a new node.
+fn open_disk(settings: &ServeSettings, is_member: bool) -> Result<Disk, RunError> {
+    let path = &settings.data_dir;
+    match Disk::open(path) {
+        Err(error @ DiskError::Corrupt { .. }) if is_member => {
+            let aside = set_aside(path)?;
+            tracing::error!(%error, aside = %aside.display(), "set aside; this node joins its cluster as a new one");
+            Ok(Disk::open(path)?)
+        }
+        Err(error @ DiskError::Corrupt { .. }) => {
+            Err(RunError::Corrupt { error, path: path.display().to_string() })
+        }
+        opened => Ok(opened?),
+    }
+}
+
+/// What operators are told.
+struct Operators {
+    name: String,
+    node: Arc<Node>,
+    member: Option<Arc<MemberNode>>,
+}
+
+impl Source for Operators {
+    fn readiness(&self) -> Result<(), String> {
+        if self.node.is_stopping() {
+            return Err("the node is stopping".to_owned());
+        }
+        let Some(member) = &self.member else { return Ok(()) };
+        let Some(cluster) = member.cluster.borrow().clone() else { return Err("just started".to_owned()) };
+        match &*cluster.condition().borrow() {
+            Condition::Serving => Ok(()),
+            Condition::Joining(why) | Condition::Entering(why) => Err(why.clone()),
+            Condition::Draining => Err("the node is draining".to_owned()),
+        }
+    }
+
+    async fn status(&self) -> Value {
+        let cluster = self.member.as_ref().and_then(|member| member.cluster.borrow().clone());
+        match cluster {
+            Some(cluster) => cluster.status().await,
+            None => json!({
+                "name": self.name,
+                "version": env!("CARGO_PKG_VERSION"),
+                "condition": if self.node.is_stopping() { "draining" } else { "serving" },
+                "in_view": self.member.is_none(),
+                "clients": self.node.clients(),
+            }),
+        }
+    }
+}
+
+fn node_settings(settings: &ServeSettings, tcp_port: u16) -> NodeSettings {
+    NodeSettings {
+        shards: settings.shards.into(),
+        clients_max: settings.clients_max,
+        argument_bytes_max: settings.payload_bytes_max as usize,
+        liveness: Liveness {
+            keepalive_s: settings.tcp_keepalive_s,
+            user_timeout_ms: settings.tcp_user_timeout_ms,
+        },
+        outbox_hard_bytes: OUTBOX_HARD_BYTES,
+        outbox_soft_bytes: OUTBOX_SOFT_BYTES,
+        outbox_soft_s: OUTBOX_SOFT_S,
+        tcp_port,
+    }
+}
+
+fn stop_on_signal(node: Arc<Node>) -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal, "asked to stop");
+        node.stop();
+    })
+}
+
+async fn join(shards: Vec<JoinHandle<()>>) -> io::Result<()> {
+    for shard in shards {
+        let ended = tokio::task::spawn_blocking(move || shard.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            return Err(io::Error::other("a shard ended with a panic; its message is above"));
+        }
+    }
+    Ok(())
+}
+
+fn random_hex() -> io::Result<String> {
+    let mut bytes = [0; 20];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    Ok(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
+}

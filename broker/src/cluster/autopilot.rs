@@ -1,0 +1,166 @@
+//! Which nodes vote. Pure.
+//!
+//! An odd number of voters, at most five, all others learners; one change at a time, and none that would take a
+//! majority away. A node that came back under its old name with an empty disk is a new node: it takes the vote of
+//! its predecessor, which is then removed.
+
+use std::collections::BTreeSet;
+
+use crate::raft::{ClusterState, Role};
+
+/// More voters make commits slower and not safer: five survive two deaths.
+const VOTERS_MAX: usize = 5;
+
+/// Entries that a learner may lack to be promoted.
+const LAG_MAX: u64 = 100;
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Replicate the log to a member that is not yet replicated to.
+    Replicate(u64),
+    /// Let exactly these vote.
+    Voters(BTreeSet<u64>),
+    /// Stop replicating to a node that has no vote and is not coming back.
+    Unlearn(u64),
+    /// Forget a member.
+    Remove(u64),
+}
+
+/// The next change that is due, as the leader `me` sees it. `dead` are members that have been out of the view for
+/// so long that nobody expects them any more.
+pub(super) fn next_step(me: u64, state: &ClusterState, role: &Role, dead: &BTreeSet<u64>) -> Option<Step> {
+    if role.is_joint {
+        return None;
+    }
+    let superseded = |node: &u64| {
+        state.members.get(node).is_none_or(|member| state.named(&member.name).is_some_and(|newest| newest != *node))
+    };
+    let is_alive = |node: &u64| *node == me || state.view.members.contains_key(node);
+    let is_gone = |node: &u64| superseded(node) && !is_alive(node) || dead.contains(node);
+    if let Some(node) = state.members.keys().find(|node| !role.replicated_to.contains(node) && is_alive(node)) {
+        return Some(Step::Replicate(*node));
+    }
+    let has_caught_up = |node: &u64| {
+        *node == me || role.matched.get(node).is_some_and(|index| index + LAG_MAX >= role.last_log_index)
+    };
+    // Those who vote now keep their vote as long as they are expected back.
+    let kept: Vec<u64> = role.voters.iter().filter(|node| !is_gone(node)).copied().collect();
+    let candidates = state
+        .members
+        .keys()
+        .filter(|node| !role.voters.contains(node) && is_alive(node) && !superseded(node) && has_caught_up(node));
+    let mut wanted: Vec<u64> = kept.iter().copied().chain(candidates.copied()).collect();
+    // When one has to go so that the number is odd, it is not the leader, and rather one that is away.
+    wanted.sort_by_key(|node| (*node != me, !is_alive(node), !role.voters.contains(node), *node));
+    wanted.truncate(VOTERS_MAX);
+    let lost = role.voters.len() - kept.len();
+    if wanted.len() % 2 == 0 && (wanted.len() > role.voters.len() || lost > 0) {
+        wanted.pop();
+    } else if wanted.len() % 2 == 0 {
+        // An even number that is there already is left until there is a better one.
+        wanted = role.voters.iter().copied().collect();
+    }
+    let wanted: BTreeSet<u64> = wanted.into_iter().collect();
+    let alive = wanted.iter().filter(|node| is_alive(node)).count();
+    if wanted != role.voters && alive * 2 > wanted.len() {
+        return Some(Step::Voters(wanted));
+    }
+    if let Some(node) = role.replicated_to.iter().find(|node| !role.voters.contains(node) && is_gone(node)) {
+        return Some(Step::Unlearn(*node));
+    }
+    state.members.keys().find(|node| !role.replicated_to.contains(node) && is_gone(node)).copied().map(Step::Remove)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{mesh::View, raft::Member};
+
+    struct World {
+        state: ClusterState,
+        role: Role,
+        dead: BTreeSet<u64>,
+    }
+
+    /// Members by id and name, those in the view, the voters; all others are learners that have caught up.
+    fn world(members: &[(u64, &str)], alive: &[u64], voters: &[u64]) -> World {
+        let members: BTreeMap<u64, Member> = members
+            .iter()
+            .map(|(node, name)| (*node, Member { name: (*name).into(), addr: format!("{name}:1") }))
+            .collect();
+        let role = Role {
+            is_leader: true,
+            voters: voters.iter().copied().collect(),
+            replicated_to: members.keys().copied().collect(),
+            matched: members.keys().map(|node| (*node, 50)).collect(),
+            last_log_index: 50,
+            ..Role::default()
+        };
+        let view = View { epoch: 1, members: alive.iter().map(|node| (*node, 1)).collect() };
+        World { state: ClusterState { cluster_id: "c".into(), members, view }, role, dead: BTreeSet::new() }
+    }
+
+    fn step(world: &World) -> Option<Step> {
+        next_step(1, &world.state, &world.role, &world.dead)
+    }
+
+    fn voters(nodes: &[u64]) -> Option<Step> {
+        Some(Step::Voters(nodes.iter().copied().collect()))
+    }
+
+    #[test]
+    fn voters_grow_by_two_so_that_they_stay_odd() {
+        assert_eq!(step(&world(&[(1, "a"), (2, "b")], &[1, 2], &[1])), None);
+        assert_eq!(step(&world(&[(1, "a"), (2, "b"), (3, "c")], &[1, 2, 3], &[1])), voters(&[1, 2, 3]));
+        let seven: Vec<(u64, String)> = (1..8).map(|node| (node, format!("n{node}"))).collect();
+        let seven: Vec<(u64, &str)> = seven.iter().map(|(node, name)| (*node, name.as_str())).collect();
+        assert_eq!(step(&world(&seven, &[1, 2, 3, 4, 5, 6, 7], &[1, 2, 3])), voters(&[1, 2, 3, 4, 5]));
+    }
+
+    #[test]
+    fn a_learner_that_lags_is_not_promoted() {
+        let mut world = world(&[(1, "a"), (2, "b"), (3, "c")], &[1, 2, 3], &[1]);
+        world.role.last_log_index = 500;
+        world.role.matched.insert(2, 500);
+        assert_eq!(step(&world), None);
+    }
+
+    #[test]
+    fn a_voter_that_is_away_keeps_its_vote_until_it_is_given_up() {
+        let mut world = world(&[(1, "a"), (2, "b"), (3, "c")], &[1, 2], &[1, 2, 3]);
+        assert_eq!(step(&world), None);
+        world.dead.insert(3);
+        assert_eq!(step(&world), voters(&[1]), "two voters survive no more deaths than one");
+        world.role.voters = [1].into();
+        assert_eq!(step(&world), Some(Step::Unlearn(3)));
+        world.role.replicated_to.remove(&3);
+        assert_eq!(step(&world), Some(Step::Remove(3)));
+    }
+
+    #[test]
+    fn a_node_that_lost_its_disk_takes_over_its_predecessors_vote() {
+        let mut world = world(&[(1, "a"), (2, "b"), (3, "c"), (9, "c")], &[1, 2, 9], &[1, 2, 3]);
+        assert_eq!(step(&world), voters(&[1, 2, 9]));
+        world.role.voters = [1, 2, 9].into();
+        assert_eq!(step(&world), Some(Step::Unlearn(3)));
+    }
+
+    #[test]
+    fn nothing_is_done_that_would_take_the_majority_away() {
+        let mut world = world(&[(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")], &[1, 2, 3], &[1, 2, 3, 4, 5]);
+        world.dead.extend([4, 5]);
+        assert_eq!(step(&world), voters(&[1, 2, 3]));
+        world.role.is_joint = true;
+        assert_eq!(step(&world), None, "one change at a time");
+    }
+
+    #[test]
+    fn a_member_whose_log_is_not_replicated_comes_first() {
+        let mut world = world(&[(1, "a"), (2, "b"), (3, "c")], &[1, 2, 3], &[1]);
+        world.role.replicated_to.remove(&2);
+        assert_eq!(step(&world), Some(Step::Replicate(2)));
+    }
+}
