@@ -3,11 +3,13 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a failed expectation is a failed test")]
 
+pub mod chaos;
 mod cli;
 mod cluster;
 mod eventually;
 pub mod history;
 mod ports;
+pub mod scene;
 mod server;
 mod udp_proxy;
 mod wire;

@@ -4,6 +4,7 @@ mod node;
 mod status;
 
 use std::{
+    fmt::Write as _,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -217,7 +218,7 @@ impl Cluster {
             let last = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n  ");
             let status = is_running.then(|| (node.status(), node.readiness()));
             let name = &node.name;
-            report += &format!("{name}: running: {is_running}, {status:?}\n  {last}\n");
+            let _ = writeln!(report, "{name}: running: {is_running}, {status:?}\n  {last}");
         }
         report
     }

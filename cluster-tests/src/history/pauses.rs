@@ -79,4 +79,19 @@ impl History {
             .filter(|receipt| receipt.at > at)
             .count()
     }
+
+    /// How many messages that were sent to `node` before `at` it has answered after that.
+    pub fn answered_after(&self, node: usize, at: Instant) -> usize {
+        let is_after = |publication: &&super::Publication| {
+            publication.node == node
+                && publication.sent < at
+                && matches!(publication.answer, Answer::Receivers(_, answered) if answered > at)
+        };
+        self.publications.iter().flatten().filter(is_after).count()
+    }
+
+    /// Messages that were never answered.
+    pub fn unanswered(&self) -> usize {
+        self.publications.iter().flatten().filter(|publication| publication.answer == Answer::Never).count()
+    }
 }

@@ -3,8 +3,8 @@
 use super::*;
 
 const BOUNDS: Bounds = Bounds {
-    settle: Duration::from_millis(3000),
-    answer_max: Duration::from_millis(5000),
+    settle: Duration::from_secs(3),
+    answer_max: Duration::from_secs(5),
     grace: Duration::from_millis(50),
 };
 

@@ -1,6 +1,11 @@
 //! The outcome, and every way in which a promise can be broken.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt::{self, Write as _},
+    time::{Duration, Instant},
+};
+
+use super::{Answer, History};
 
 /// Violations that are kept; more are only counted.
 const KEPT_MAX: usize = 100;
@@ -33,9 +38,85 @@ pub enum Violation {
     SubscribeRefused { subscription: usize, text: String },
 }
 
-impl fmt::Display for Violation {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{self:?}")
+impl Violation {
+    /// The message that it is about.
+    fn message(&self) -> Option<(usize, usize)> {
+        match *self {
+            Self::Lost { publisher, sequence, .. }
+            | Self::Hole { publisher, sequence, .. }
+            | Self::Twice { publisher, sequence, .. }
+            | Self::OutOfOrder { publisher, sequence, .. }
+            | Self::Late { publisher, sequence, .. }
+            | Self::Invented { publisher, sequence, .. }
+            | Self::Split { publisher, sequence, .. }
+            | Self::Miscounted { publisher, sequence, .. }
+            | Self::AnsweredLate { publisher, sequence, .. }
+            | Self::PublishRefused { publisher, sequence, .. } => Some((publisher, sequence)),
+            Self::SubscribeRefused { .. } => None,
+        }
+    }
+
+    /// The subscriptions that it is about.
+    fn witnesses(&self) -> Vec<usize> {
+        match *self {
+            Self::Lost { subscription, .. }
+            | Self::Hole { subscription, .. }
+            | Self::Twice { subscription, .. }
+            | Self::OutOfOrder { subscription, .. }
+            | Self::Late { subscription, .. }
+            | Self::Invented { subscription, .. }
+            | Self::SubscribeRefused { subscription, .. } => vec![subscription],
+            Self::Split { with, without, .. } => vec![with, without],
+            Self::Miscounted { .. } | Self::AnsweredLate { .. } | Self::PublishRefused { .. } => Vec::new(),
+        }
+    }
+}
+
+impl History {
+    /// A violation with all that was noted about it, in milliseconds after `start`.
+    pub fn explain(&self, violation: &Violation, start: Instant) -> String {
+        let ms = |at: Instant| at.saturating_duration_since(start).as_secs_f64() * 1000.0;
+        let mut text = format!("{violation:?}");
+        let message = violation.message();
+        if let Some(publication) =
+            message.and_then(|(publisher, sequence)| self.publication(publisher, sequence))
+        {
+            let answer = match &publication.answer {
+                Answer::Never => "never answered".to_owned(),
+                Answer::Receivers(count, at) => format!("answered {count} at {:.1}", ms(*at)),
+                Answer::Refused(text) => format!("refused: {text}"),
+            };
+            let (node, connection, sent) = (publication.node, publication.connection, ms(publication.sent));
+            let _ = write!(
+                text,
+                "\n    published on node {node}, connection {connection}, sent at {sent:.1}, {answer}"
+            );
+        }
+        for index in violation.witnesses() {
+            let Some(subscription) = self.subscriptions.get(index) else { continue };
+            let received = message.and_then(|(publisher, sequence)| {
+                let is_it = |receipt: &&super::Receipt| {
+                    (receipt.publisher, receipt.sequence) == (publisher, sequence)
+                };
+                subscription.received.iter().find(is_it).map(|receipt| ms(receipt.at))
+            });
+            let last = subscription.received.last().map(|receipt| ms(receipt.at));
+            let _ = write!(
+                text,
+                "\n    subscription {index}: node {}, {:?}, confirmed at {:?}, this message at {received:?}, the last \
+                 message at {last:?}, {} at {:.1}",
+                subscription.node,
+                subscription.topic,
+                subscription.confirmed.map(ms),
+                match subscription.closed {
+                    super::Closed::ByNode(_) => "closed by the node",
+                    super::Closed::ByClient(_) => "closed by the client",
+                    super::Closed::AtTheEnd(_) => "open to the end",
+                },
+                ms(subscription.closed.at()),
+            );
+        }
+        text
     }
 }
 
@@ -84,6 +165,6 @@ impl fmt::Display for Verdict {
             self.subscriptions,
             self.violations_count
         )?;
-        self.violations.iter().try_for_each(|violation| write!(formatter, "\n  {violation}"))
+        self.violations.iter().try_for_each(|violation| write!(formatter, "\n  {violation:?}"))
     }
 }
