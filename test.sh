@@ -22,6 +22,7 @@ need redis-server redis-server
 need chromium chromium
 need c++ g++
 cargo nextest --version > /dev/null 2>&1 || cargo install --locked cargo-nextest
+cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
 
 step 'format'
 cargo fmt --all --check
@@ -30,6 +31,15 @@ cargo fmt --manifest-path fuzz/Cargo.toml --check
 step 'clippy'
 cargo clippy --workspace --all-targets --locked -- -D warnings
 cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target --locked -- -D warnings
+
+step 'licences, sources and versions of dependencies'
+cargo deny --log-level error check --hide-inclusion-graph bans licenses sources
+# The list of vulnerabilities is on GitHub, which not every machine reaches.
+if timeout 60 cargo deny --log-level error fetch db > /dev/null 2>&1; then
+  cargo deny --log-level error check --hide-inclusion-graph advisories
+else
+  echo 'NOT CHECKED: the list of known vulnerabilities cannot be fetched from here.'
+fi
 
 step 'documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked

@@ -7,9 +7,13 @@ use carillon_broker::{
     cli::{self, EXIT_USAGE},
     config::{Command, CommandLine, LogFormat, ServeSettings},
     raft::store,
+    server::Log,
 };
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+
+/// openraft warns of every heartbeat that does not arrive; what matters of it is in our own words.
+const QUIET: &str = "openraft=error";
 
 fn main() -> ExitCode {
     let command_line = CommandLine::try_parse().unwrap_or_else(|error| {
@@ -23,10 +27,13 @@ fn main() -> ExitCode {
         Some(Command::SetAside { data_dir }) => return set_aside(&data_dir),
         None => command_line.serve,
     };
-    if let Err(error) = start_log(&settings) {
-        eprintln!("carillon: --log-level '{}': {error}", settings.log_level);
-        return ExitCode::from(EXIT_USAGE);
-    }
+    let log = match start_log(&settings) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("carillon: --log-level '{}': {error}", settings.log_level);
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -34,7 +41,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(app::serve(&settings)) {
+    match runtime.block_on(app::serve(&settings, log)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "carillon ends");
@@ -56,15 +63,31 @@ fn set_aside(data_dir: &Path) -> ExitCode {
     }
 }
 
-fn start_log(settings: &ServeSettings) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::builder().parse(&settings.log_level)?;
+/// Starts the log; what is logged can be changed with what this returns.
+fn start_log(settings: &ServeSettings) -> Result<Log, tracing_subscriber::filter::ParseError> {
+    let filter = EnvFilter::builder().parse(format!("{QUIET},{}", settings.log_level))?;
     // Colours are for people at a terminal, not for log files.
     let is_terminal = std::io::stderr().is_terminal();
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(std::io::stderr);
-    match settings.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+    Ok(match settings.log_format {
+        LogFormat::Text => {
+            let log = log.with_filter_reloading();
+            let filter = log.reload_handle();
+            log.init();
+            Log::new(move |level| report(filter.reload(EnvFilter::new(QUIET).add_directive(level.into()))))
+        }
+        LogFormat::Json => {
+            let log = log.json().with_filter_reloading();
+            let filter = log.reload_handle();
+            log.init();
+            Log::new(move |level| report(filter.reload(EnvFilter::new(QUIET).add_directive(level.into()))))
+        }
+    })
+}
+
+fn report(changed: Result<(), tracing_subscriber::reload::Error>) {
+    if let Err(error) = changed {
+        tracing::warn!(%error, "the log level could not be changed");
     }
-    Ok(())
 }

@@ -7,10 +7,18 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-[[ -d node_modules ]] || npm ci --no-audit --no-fund
-if [[ ! -x .venv/bin/pytest ]]; then
-  python3 -m venv .venv
+# Installed once, and again when what is pinned has changed: the hash of the pins lies beside what they led to.
+is_current() {
+  [[ -f $1 && $(cat "$1") == "$(cat "${@:2}" | sha256sum)" ]]
+}
+if ! is_current node_modules/.pins package.json package-lock.json; then
+  npm ci --no-audit --no-fund
+  cat package.json package-lock.json | sha256sum > node_modules/.pins
+fi
+if ! is_current .venv/.pins requirements.txt; then
+  python3 -m venv --clear .venv
   .venv/bin/pip install --quiet --requirement requirements.txt
+  cat requirements.txt | sha256sum > .venv/.pins
 fi
 
 cargo build --locked --quiet --manifest-path ../socketioxide-app/Cargo.toml --target-dir ../../target/socketioxide-app

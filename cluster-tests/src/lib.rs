@@ -11,6 +11,7 @@ pub mod history;
 mod ports;
 pub mod scene;
 mod server;
+pub mod transcript;
 mod udp_proxy;
 mod wire;
 mod workload;

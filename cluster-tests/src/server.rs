@@ -29,7 +29,9 @@ impl Server {
         let binary = carillon_binary();
         Self::start(|addr| {
             let mut command = Command::new(&binary);
-            command.args(["serve", "--log-level", "warn", "--client-addr", &addr.to_string()]).args(flags);
+            // It runs in a folder of its own, so that the default data folder is its own, too.
+            command.args(["serve", "--log-level", "warn", "--admin-addr", "127.0.0.1:0"]);
+            command.args(["--client-addr", &addr.to_string()]).args(flags);
             command
         })
     }

@@ -65,6 +65,22 @@ impl Wire {
         }
     }
 
+    /// Reads until `end` tells how many of the bytes so far are the ones wanted, and takes them. When the
+    /// connection ends or falls silent before, all that has come is the error.
+    pub fn read_until(&mut self, end: impl Fn(&[u8]) -> Option<usize>) -> Result<Vec<u8>, Vec<u8>> {
+        loop {
+            if let Some(len) = end(&self.received) {
+                let len = len.min(self.received.len());
+                return Ok(self.received.drain(..len).collect());
+            }
+            let mut chunk = vec![0; 65536];
+            match self.socket.read(&mut chunk) {
+                Ok(count @ 1..) => self.received.extend_from_slice(&chunk[..count]),
+                Ok(0) | Err(_) => return Err(std::mem::take(&mut self.received)),
+            }
+        }
+    }
+
     /// All bytes up to the end of the connection.
     pub fn bytes_until_end(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.received);

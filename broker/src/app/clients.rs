@@ -82,7 +82,8 @@ impl OtherNodes {
         let query = QueryRequest { kind: number_of(kind), what: Some(what) };
         Box::pin(async move {
             let links = cluster.map(|cluster| cluster.peers_in_view()).unwrap_or_default();
-            let asked = links.iter().map(|link| link.call(request::Kind::Query(query.clone()), ANSWER_TIME_MAX));
+            let asked =
+                links.iter().map(|link| link.call(request::Kind::Query(query.clone()), ANSWER_TIME_MAX));
             futures_util::future::join_all(asked).await.into_iter().flatten().collect()
         })
     }

@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    RunError, open_disk,
+    RunError,
     clients::{NodeClients, OtherNodes},
+    open_disk,
     plane::{LocalClients, PlaneRelay},
 };
 use crate::{
@@ -16,7 +17,10 @@ use crate::{
         Links, Plane, PlaneEvent, PlaneProgress, PlaneSettings,
         quic::{Credentials, EndpointError, EndpointKeys, EndpointSettings, PeerEndpoint},
     },
-    raft::{RaftTimes, store::{Disk, set_aside}},
+    raft::{
+        RaftTimes,
+        store::{Disk, set_aside},
+    },
     server::{Listeners, Node},
 };
 
@@ -115,7 +119,9 @@ impl MemberNode {
             match bound.await.map_err(|_| RunError::Ended)? {
                 Ok(endpoint) => return Ok(endpoint),
                 Err(EndpointError::Bind { source, .. })
-                    if source.kind() == std::io::ErrorKind::AddrInUse && is_again && attempt < BIND_ATTEMPTS =>
+                    if source.kind() == std::io::ErrorKind::AddrInUse
+                        && is_again
+                        && attempt < BIND_ATTEMPTS =>
                 {
                     tokio::time::sleep(BIND_PAUSE).await;
                 }
@@ -141,7 +147,11 @@ impl MemberNode {
     }
 
     /// Keeps the client port open whenever the node is in the view, until the node stops.
-    pub(super) async fn keep_port(&self, settings: &ServeSettings, addr: std::net::SocketAddr) -> std::io::Result<()> {
+    pub(super) async fn keep_port(
+        &self,
+        settings: &ServeSettings,
+        addr: std::net::SocketAddr,
+    ) -> std::io::Result<()> {
         let mut is_open = self.clients.is_open.subscribe();
         loop {
             tokio::select! {
@@ -185,7 +195,8 @@ fn credentials(flags: &ClusterFlags) -> Result<Credentials, RunError> {
     }
     match (&flags.peer_ca_file, &flags.peer_cert_file, &flags.peer_key_file) {
         (Some(ca), Some(cert), Some(key)) => {
-            Ok(Credentials::from_pem_files(ca, cert, key, flags.peer_cert_name.clone()).map_err(EndpointError::from)?)
+            Ok(Credentials::from_pem_files(ca, cert, key, flags.peer_cert_name.clone())
+                .map_err(EndpointError::from)?)
         }
         _ => Err(RunError::Ended),
     }

@@ -15,16 +15,11 @@ use crate::{
     config::{ServeSettings, SettingsError},
     mesh::quic::EndpointError,
     raft::store::{Disk, DiskError, set_aside},
-    server::{ListenError, Listeners, Liveness, Node, NodeSettings},
+    server::{ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, OutboxLimit, Setting},
 };
 use member::MemberNode;
 
-/// Bytes that may wait for one client: Redis's defaults for pub/sub clients.
-const OUTBOX_HARD_BYTES: usize = 32 * 1024 * 1024;
-/// Bytes that may wait for one client for [`OUTBOX_SOFT_S`] only.
-const OUTBOX_SOFT_BYTES: usize = 8 * 1024 * 1024;
-/// Seconds above the soft limit after which a client is closed.
-const OUTBOX_SOFT_S: u64 = 60;
+const MIB: u64 = 1024 * 1024;
 
 /// Why a node could not start, or did not run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +51,9 @@ pub enum RunError {
         path: String,
     },
     /// The disk failed while the node ran.
-    #[error("the data folder could not be written; the node stops rather than acknowledge what it cannot keep")]
+    #[error(
+        "the data folder could not be written; the node stops rather than acknowledge what it cannot keep"
+    )]
     DiskFailed,
     /// The node stopped while it was starting.
     #[error("the node stopped while it was starting")]
@@ -77,15 +74,16 @@ impl RunError {
     }
 }
 
-/// Runs a node until a signal or SHUTDOWN stops it.
-pub async fn serve(settings: &ServeSettings) -> Result<(), RunError> {
+/// Runs a node until a signal or SHUTDOWN stops it. `log` changes what is logged meanwhile.
+pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     settings.cluster.check()?;
     let is_member = settings.cluster.peer_addr.is_some();
     let listeners = Listeners::bind(settings.client_addr, settings.client_unix.as_deref())?;
     let client_addr = listeners.addr;
     let admin = Admin::bind(settings.admin_addr).await?;
     let disk = open_disk(settings, is_member)?;
-    let node = Node::new(node_settings(settings, client_addr.port()), is_member, RandomState::new(), random_hex()?);
+    let node_settings = node_settings(settings, client_addr.port(), log);
+    let node = Node::new(node_settings, is_member, RandomState::new(), random_hex()?);
     let shards = node.start()?;
     tokio::spawn(stop_on_signal(Arc::clone(&node))?);
     tracing::info!(
@@ -183,19 +181,24 @@ impl Source for Operators {
     }
 }
 
-fn node_settings(settings: &ServeSettings, tcp_port: u16) -> NodeSettings {
+fn node_settings(settings: &ServeSettings, tcp_port: u16, log: Log) -> NodeSettings {
     NodeSettings {
         shards: settings.shards.into(),
-        clients_max: settings.clients_max,
         argument_bytes_max: settings.payload_bytes_max as usize,
-        liveness: Liveness {
-            keepalive_s: settings.tcp_keepalive_s,
-            user_timeout_ms: settings.tcp_user_timeout_ms,
-        },
-        outbox_hard_bytes: OUTBOX_HARD_BYTES,
-        outbox_soft_bytes: OUTBOX_SOFT_BYTES,
-        outbox_soft_s: OUTBOX_SOFT_S,
+        user_timeout_ms: settings.tcp_user_timeout_ms,
         tcp_port,
+        live: LiveSettings {
+            clients_max: Setting::new(settings.clients_max as u64),
+            // Redis's defaults for its three classes: 32 MiB at most, and 8 MiB for a minute, for pub/sub.
+            outbox_limits: [
+                OutboxLimit::default(),
+                OutboxLimit::new(256 * MIB, 64 * MIB, 60),
+                OutboxLimit::new(32 * MIB, 8 * MIB, 60),
+            ],
+            idle_s: Setting::default(),
+            keepalive_s: Setting::new(settings.tcp_keepalive_s),
+            log,
+        },
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use carillon_proto::peer::{
-    Counts, EnterRequest, FlushQueryRequest, JoinReply, JoinRequest, LeaseReply, LeaseRequest, Names, NodeStatus,
-    QueryRequest, RaftPayload, Refusal, WhoReply, query_request, reply, request,
+    Counts, EnterRequest, FlushQueryRequest, JoinReply, JoinRequest, LeaseReply, LeaseRequest, Names,
+    NodeStatus, QueryRequest, RaftPayload, Refusal, WhoReply, query_request, reply, request,
 };
 use tokio::sync::oneshot;
 
@@ -60,9 +60,10 @@ impl ClusterNode {
     pub(super) async fn answer_as_leader(&self, request: request::Kind) -> reply::Kind {
         let role = self.role();
         if !role.is_leader {
-            let addr = self.state().zip(role.leader).and_then(|(state, leader)| {
-                state.members.get(&leader).map(|member| member.addr.clone())
-            });
+            let addr = self
+                .state()
+                .zip(role.leader)
+                .and_then(|(state, leader)| state.members.get(&leader).map(|member| member.addr.clone()));
             let text = if addr.is_some() { "another node leads" } else { "no leader is known" };
             return refuse(Refusal { leader_addr: addr.unwrap_or_default(), ..Refusal::temporary(text) });
         }
@@ -116,7 +117,8 @@ impl ClusterNode {
         if !view.has(accused.0, accused.1) || accused.0 == self.node() || accused.0 == by {
             return;
         }
-        let left = voters.iter().filter(|voter| **voter != accused.0 && view.members.contains_key(voter)).count();
+        let left =
+            voters.iter().filter(|voter| **voter != accused.0 && view.members.contains_key(voter)).count();
         if left * 2 <= voters.len() {
             return;
         }
@@ -124,7 +126,11 @@ impl ClusterNode {
         if let Some(leases) = leases.as_mut().filter(|leases| !leases.has_condemned(&view))
             && leases.condemn(accused.0, accused.1)
         {
-            tracing::warn!(node = accused.0, by, "a node does not keep up; its lease is not prolonged any more");
+            tracing::warn!(
+                node = accused.0,
+                by,
+                "a node does not keep up; its lease is not prolonged any more"
+            );
         }
     }
 

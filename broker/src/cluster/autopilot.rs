@@ -34,11 +34,15 @@ pub(super) fn next_step(me: u64, state: &ClusterState, role: &Role, dead: &BTree
         return None;
     }
     let superseded = |node: &u64| {
-        state.members.get(node).is_none_or(|member| state.named(&member.name).is_some_and(|newest| newest != *node))
+        state
+            .members
+            .get(node)
+            .is_none_or(|member| state.named(&member.name).is_some_and(|newest| newest != *node))
     };
     let is_alive = |node: &u64| *node == me || state.view.members.contains_key(node);
     let is_gone = |node: &u64| superseded(node) && !is_alive(node) || dead.contains(node);
-    if let Some(node) = state.members.keys().find(|node| !role.replicated_to.contains(node) && is_alive(node)) {
+    if let Some(node) = state.members.keys().find(|node| !role.replicated_to.contains(node) && is_alive(node))
+    {
         return Some(Step::Replicate(*node));
     }
     let has_caught_up = |node: &u64| {
@@ -46,10 +50,9 @@ pub(super) fn next_step(me: u64, state: &ClusterState, role: &Role, dead: &BTree
     };
     // Those who vote now keep their vote as long as they are expected back.
     let kept: Vec<u64> = role.voters.iter().filter(|node| !is_gone(node)).copied().collect();
-    let candidates = state
-        .members
-        .keys()
-        .filter(|node| !role.voters.contains(node) && is_alive(node) && !superseded(node) && has_caught_up(node));
+    let candidates = state.members.keys().filter(|node| {
+        !role.voters.contains(node) && is_alive(node) && !superseded(node) && has_caught_up(node)
+    });
     let mut wanted: Vec<u64> = kept.iter().copied().chain(candidates.copied()).collect();
     // When one has to go so that the number is odd, it is not the leader, and rather one that is away.
     wanted.sort_by_key(|node| (*node != me, !is_alive(node), !role.voters.contains(node), *node));
@@ -69,7 +72,12 @@ pub(super) fn next_step(me: u64, state: &ClusterState, role: &Role, dead: &BTree
     if let Some(node) = role.replicated_to.iter().find(|node| !role.voters.contains(node) && is_gone(node)) {
         return Some(Step::Unlearn(*node));
     }
-    state.members.keys().find(|node| !role.replicated_to.contains(node) && is_gone(node)).copied().map(Step::Remove)
+    state
+        .members
+        .keys()
+        .find(|node| !role.replicated_to.contains(node) && is_gone(node))
+        .copied()
+        .map(Step::Remove)
 }
 
 #[cfg(test)]
@@ -150,7 +158,8 @@ mod tests {
 
     #[test]
     fn nothing_is_done_that_would_take_the_majority_away() {
-        let mut world = world(&[(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")], &[1, 2, 3], &[1, 2, 3, 4, 5]);
+        let mut world =
+            world(&[(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e")], &[1, 2, 3], &[1, 2, 3, 4, 5]);
         world.dead.extend([4, 5]);
         assert_eq!(step(&world), voters(&[1, 2, 3]));
         world.role.is_joint = true;

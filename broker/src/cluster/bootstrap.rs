@@ -58,13 +58,17 @@ impl ClusterNode {
     async fn round(&self) -> Round {
         let found = discovery::resolve(&self.settings.peers).await;
         let mut blank = BTreeMap::from([(self.run, self.settings.name.clone())]);
-        let mut silent: Vec<String> = found.unresolved.iter().map(|(name, error)| format!("{name} ({error})")).collect();
-        let answers = found.addrs.into_iter().map(|addr| async move { (addr, self.who(&addr.to_string()).await) });
+        let mut silent: Vec<String> =
+            found.unresolved.iter().map(|(name, error)| format!("{name} ({error})")).collect();
+        let answers =
+            found.addrs.into_iter().map(|addr| async move { (addr, self.who(&addr.to_string()).await) });
         let mut other_expectation = None;
         for (addr, answer) in futures_util::future::join_all(answers).await {
             let who = match answer {
                 Ok(who) => who,
-                Err(PeerError::Refused(refusal)) => return Round::Wait(format!("{addr} refuses: {}", refusal.text)),
+                Err(PeerError::Refused(refusal)) => {
+                    return Round::Wait(format!("{addr} refuses: {}", refusal.text));
+                }
                 Err(error) => {
                     silent.push(format!("{addr} ({error})"));
                     continue;
@@ -86,8 +90,15 @@ impl ClusterNode {
         }
         let present = blank.len() as u32;
         if present < self.settings.expect {
-            let silent = if silent.is_empty() { String::new() } else { format!("; no answer from {}", silent.join(", ")) };
-            return Round::Wait(format!("{present} of {} expected nodes are there{silent}", self.settings.expect));
+            let silent = if silent.is_empty() {
+                String::new()
+            } else {
+                format!("; no answer from {}", silent.join(", "))
+            };
+            return Round::Wait(format!(
+                "{present} of {} expected nodes are there{silent}",
+                self.settings.expect
+            ));
         }
         let mut names: Vec<&String> = blank.values().collect();
         names.sort_unstable();
@@ -125,10 +136,14 @@ impl ClusterNode {
                     return Round::Joined(identity, joined.addrs);
                 }
                 Ok(_) => return Round::Wait(format!("{addr} gave no answer to a wish to join")),
-                Err(PeerError::Refused(refusal)) if !refusal.leader_addr.is_empty() && refusal.leader_addr != addr => {
+                Err(PeerError::Refused(refusal))
+                    if !refusal.leader_addr.is_empty() && refusal.leader_addr != addr =>
+                {
                     addr = refusal.leader_addr;
                 }
-                Err(PeerError::Refused(refusal)) => return Round::Wait(format!("{addr} refuses: {}", refusal.text)),
+                Err(PeerError::Refused(refusal)) => {
+                    return Round::Wait(format!("{addr} refuses: {}", refusal.text));
+                }
                 Err(error) => return Round::Wait(format!("{addr}: {error}")),
             }
         }

@@ -1,6 +1,10 @@
 //! Keeping one link to every other member, and answering whoever connects.
 
-use std::{collections::BTreeMap, sync::Arc, time::{Duration, Instant}};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use carillon_proto::peer::{Refusal, StreamHead, stream_head};
 
@@ -76,7 +80,10 @@ impl ClusterNode {
             )));
         }
         if hello.node != 0 && self.knows_as_removed(hello.node) {
-            return Err(Refusal { is_removed: true, ..Refusal::lasting("it is no member of this cluster any more") });
+            return Err(Refusal {
+                is_removed: true,
+                ..Refusal::lasting("it is no member of this cluster any more")
+            });
         }
         Ok(version)
     }
@@ -115,7 +122,10 @@ impl ClusterNode {
         match head.kind {
             Some(stream_head::Kind::Data(open)) => {
                 if open.origin != link.peer.node {
-                    return Err(PeerError::Protocol(format!("node {} sends as node {}", link.peer.node, open.origin)));
+                    return Err(PeerError::Protocol(format!(
+                        "node {} sends as node {}",
+                        link.peer.node, open.origin
+                    )));
                 }
                 let _ = self.plane.send(PlaneCommand::Data { open, channel });
                 Ok(())

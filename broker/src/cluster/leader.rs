@@ -1,6 +1,10 @@
 //! What the leader does besides replicating the log: leases, evictions, and the autopilot of the voters.
 
-use std::{collections::{BTreeMap, BTreeSet}, sync::Arc, time::{Duration, Instant}};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{ClusterNode, LeaderLeases, autopilot};
 use crate::{

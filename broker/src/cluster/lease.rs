@@ -187,7 +187,11 @@ mod tests {
     fn a_leader_that_hears_no_majority_grants_nothing_beyond_its_authority() {
         let (view, voters) = (view(&[1, 2, 3]), [1, 2, 3]);
         let mut leader = LeaderLeases::new(1, 7, TIMES, 100);
-        assert_eq!(leader.request((2, 1), 0, &view, &voters, 100).lease, 0, "nobody has repeated a stamp yet");
+        assert_eq!(
+            leader.request((2, 1), 0, &view, &voters, 100).lease,
+            0,
+            "nobody has repeated a stamp yet"
+        );
         assert_eq!(leader.request((2, 1), 100, &view, &voters, 200).lease, 2400);
         // Node 3 asks again and again, without repeating anything: authority stays where it was.
         assert_eq!(leader.request((3, 1), 0, &view, &voters, 2000).lease, 600);

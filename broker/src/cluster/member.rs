@@ -62,7 +62,11 @@ impl ClusterNode {
         self.incarnation.send_replace(0);
         let _ = self.plane.send(PlaneCommand::Fence);
         self.set_condition(Condition::Entering(format!("fenced: {why}")));
-        tracing::warn!(why, clients, "fenced: clients are closed, the port is closed until this node is back in the view");
+        tracing::warn!(
+            why,
+            clients,
+            "fenced: clients are closed, the port is closed until this node is back in the view"
+        );
     }
 
     /// Asks for a view with this incarnation in it until there is one.
@@ -167,7 +171,11 @@ impl ClusterNode {
                 is_open = true;
                 self.clients.open();
                 self.set_condition(Condition::Serving);
-                tracing::info!(epoch = now.epoch, members = state.borrow().view.members.len(), "in the view: ready for clients");
+                tracing::info!(
+                    epoch = now.epoch,
+                    members = state.borrow().view.members.len(),
+                    "in the view: ready for clients"
+                );
             } else if !is_open {
                 self.set_condition(Condition::Entering(why_not_ready(is_in, has_lease).to_owned()));
             }
@@ -181,13 +189,13 @@ impl ClusterNode {
         answers: &mpsc::UnboundedSender<Answered>,
     ) {
         let term = self.role().term;
-        let request =
-            LeaseRequest { node: self.node(), incarnation, term, echo_ns: lease.echo(term) };
+        let request = LeaseRequest { node: self.node(), incarnation, term, echo_ns: lease.echo(term) };
         let (node, answers, time) = (Arc::clone(self), answers.clone(), self.settings.renewal * 4);
         // Each request stands for itself: one that is lost or late must not hold up the next.
         tokio::spawn(async move {
             let asked = clock::now_ns();
-            if let Ok(reply::Kind::Lease(reply)) = node.ask_leader(request::Kind::Lease(request), time).await {
+            if let Ok(reply::Kind::Lease(reply)) = node.ask_leader(request::Kind::Lease(request), time).await
+            {
                 let _ = answers.send(Answered { term, asked, reply });
             }
         });
@@ -221,7 +229,11 @@ impl ClusterNode {
                 tracing::info!(to = heir, "handing leadership over");
                 if membership.raft.transfer_leadership(heir).await.is_ok() {
                     let mut role = membership.role.clone();
-                    let _ = tokio::time::timeout(ENTER_TIME_MAX, role.wait_for(|role| !role.is_leader && role.leader.is_some())).await;
+                    let _ = tokio::time::timeout(
+                        ENTER_TIME_MAX,
+                        role.wait_for(|role| !role.is_leader && role.leader.is_some()),
+                    )
+                    .await;
                 }
             }
         }
@@ -232,7 +244,8 @@ impl ClusterNode {
         if self.incarnation() == 0 {
             return;
         }
-        let wish = EnterRequest { node: self.node(), incarnation: self.incarnation(), ..EnterRequest::default() };
+        let wish =
+            EnterRequest { node: self.node(), incarnation: self.incarnation(), ..EnterRequest::default() };
         let left = async {
             while let Err(error) = self.ask_leader(request::Kind::Leave(wish.clone()), ENTER_TIME_MAX).await {
                 tracing::debug!(%error, "not out of the view yet");

@@ -16,5 +16,5 @@ mod status;
 pub use identity::{Identity, endpoint_keys};
 pub use lease::{Grant, LeaderLeases, LeaseTimes, MemberLease};
 pub use member::Ended;
-pub use node::{ClusterNode, ClusterSettings, Clients, Condition};
+pub use node::{Clients, ClusterNode, ClusterSettings, Condition};
 pub use start::StartError;

@@ -162,7 +162,13 @@ impl ClusterNode {
     pub fn peers_in_view(&self) -> Vec<Link> {
         let Some(state) = self.state() else { return Vec::new() };
         let me = self.node();
-        state.view.members.keys().filter(|node| **node != me).filter_map(|node| self.links.get(*node)).collect()
+        state
+            .view
+            .members
+            .keys()
+            .filter(|node| **node != me)
+            .filter_map(|node| self.links.get(*node))
+            .collect()
     }
 
     pub(super) fn node(&self) -> u64 {
@@ -220,7 +226,11 @@ impl ClusterNode {
     }
 
     /// Asks the leader, which may be this node itself.
-    pub(super) async fn ask_leader(&self, request: request::Kind, time: Duration) -> Result<reply::Kind, PeerError> {
+    pub(super) async fn ask_leader(
+        &self,
+        request: request::Kind,
+        time: Duration,
+    ) -> Result<reply::Kind, PeerError> {
         let leader = self.role().leader;
         match leader {
             None => Err(PeerError::Refused(Refusal::temporary("no leader is known"))),

@@ -40,7 +40,8 @@ impl Peers for RaftOverLinks {
         timeout: Duration,
     ) -> Pin<Box<dyn Future<Output = Result<Bytes, Unanswered>> + Send + '_>> {
         Box::pin(async move {
-            let link = self.0.get(node).ok_or_else(|| Unanswered { node, reason: "there is no link".to_owned() })?;
+            let link =
+                self.0.get(node).ok_or_else(|| Unanswered { node, reason: "there is no link".to_owned() })?;
             match link.call(request::Kind::Raft(request), timeout).await {
                 Ok(reply::Kind::Raft(answer)) => Ok(answer.body),
                 Ok(_) => Err(Unanswered { node, reason: "it gave another answer".to_owned() }),

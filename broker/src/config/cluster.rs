@@ -23,7 +23,12 @@ pub struct ClusterFlags {
     #[arg(long, env = "CARILLON_CLUSTER_SECRET_FILE")]
     pub cluster_secret_file: Option<PathBuf>,
     /// PEM file with the authority of the nodes' certificates, instead of a secret.
-    #[arg(long, env = "CARILLON_PEER_CA_FILE", requires = "peer_cert_file", conflicts_with = "cluster_secret_file")]
+    #[arg(
+        long,
+        env = "CARILLON_PEER_CA_FILE",
+        requires = "peer_cert_file",
+        conflicts_with = "cluster_secret_file"
+    )]
     pub peer_ca_file: Option<PathBuf>,
     /// PEM file with this node's certificate, for client and server use.
     #[arg(long, env = "CARILLON_PEER_CERT_FILE", requires = "peer_key_file")]
@@ -109,7 +114,9 @@ impl ClusterFlags {
         let wrong = |text: String| Err(SettingsError(text));
         if self.peer_addr.is_none() {
             if !self.peers.is_empty() || self.expect.is_some_and(|expect| expect > 1) {
-                return wrong("--peers and --expect are for a cluster, which needs --peer-addr on each node".to_owned());
+                return wrong(
+                    "--peers and --expect are for a cluster, which needs --peer-addr on each node".to_owned(),
+                );
             }
             return Ok(());
         }
@@ -147,7 +154,10 @@ impl ClusterFlags {
             ));
         }
         if self.link_idle_ms >= self.lease_ms {
-            return wrong(format!("--link-idle-ms {} has to be below --lease-ms {}", self.link_idle_ms, self.lease_ms));
+            return wrong(format!(
+                "--link-idle-ms {} has to be below --lease-ms {}",
+                self.link_idle_ms, self.lease_ms
+            ));
         }
         self.advertise().and_then(|_| self.expected()).map(drop)
     }
@@ -161,7 +171,8 @@ mod tests {
 
     fn check(flags: &[&str]) -> Result<(), String> {
         let common = ["carillon", "--peer-addr", "127.0.0.1:7379", "--cluster-secret-file", "/s"];
-        let line = CommandLine::try_parse_from(common.iter().chain(flags)).map_err(|error| error.to_string())?;
+        let line =
+            CommandLine::try_parse_from(common.iter().chain(flags)).map_err(|error| error.to_string())?;
         line.serve.cluster.check().map_err(|error| error.to_string())
     }
 

@@ -285,7 +285,10 @@ mod tests {
         assert!(outbound.ack(3, 30, 2, &[1, 1], GRACE + 1));
         outbound.publish("c".into(), 102, GRACE + 2);
         assert!(outbound.ack(2, 20, 3, &[1], GRACE + 2));
-        assert!(completed(&mut outbound, GRACE + 2).is_empty(), "node 3 has caught up: it is waited for again");
+        assert!(
+            completed(&mut outbound, GRACE + 2).is_empty(),
+            "node 3 has caught up: it is waited for again"
+        );
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! openraft, started and spoken to.
 
-use std::{collections::{BTreeMap, BTreeSet}, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use openraft::{
     ChangeMembers, Config, ServerState, SnapshotPolicy,
-    errors::{ClientWriteError, RaftError},
     async_runtime::watch::WatchReceiver as _,
+    errors::{ClientWriteError, RaftError},
 };
 use tokio::sync::watch;
 
@@ -101,7 +105,12 @@ pub enum StartError {
 
 impl RaftNode {
     /// Starts Raft on what is in the data folder.
-    pub async fn start(id: NodeId, disk: &Disk, network: Network, times: RaftTimes) -> Result<Self, StartError> {
+    pub async fn start(
+        id: NodeId,
+        disk: &Disk,
+        network: Network,
+        times: RaftTimes,
+    ) -> Result<Self, StartError> {
         let config = Config {
             cluster_name: "carillon".to_owned(),
             heartbeat_interval: times.heartbeat_ms,
@@ -246,7 +255,9 @@ fn role(id: NodeId, metrics: &Metrics) -> Role {
 
 fn write_error(error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>) -> WriteError {
     match error {
-        RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => WriteError::NotLeader(forward.leader_id),
+        RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => {
+            WriteError::NotLeader(forward.leader_id)
+        }
         other => WriteError::Failed(other.to_string()),
     }
 }

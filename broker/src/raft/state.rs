@@ -158,9 +158,16 @@ mod tests {
         assert_eq!((state.view.epoch, state.view.has(9, 5)), (1, true));
         state.apply(12, &enter(6));
         state.apply(13, &Command::Leave { node: 9, incarnation: 5 });
-        assert_eq!((state.view.epoch, state.view.has(9, 6)), (2, true), "an old incarnation cannot take the new one out");
+        assert_eq!(
+            (state.view.epoch, state.view.has(9, 6)),
+            (2, true),
+            "an old incarnation cannot take the new one out"
+        );
         state.apply(14, &Command::Remove { node: 9 });
         assert_eq!((state.view.epoch, state.members.len()), (3, 1));
-        assert!(matches!(state.apply(15, &enter(7)), Outcome::Refused(_)), "who was removed does not come back");
+        assert!(
+            matches!(state.apply(15, &enter(7)), Outcome::Refused(_)),
+            "who was removed does not come back"
+        );
     }
 }

@@ -23,6 +23,8 @@ pub enum CloseReason {
     OutboxHardLimit,
     /// The client reads too slowly: its outbox stayed above the soft limit for too long.
     OutboxSoftLimit,
+    /// The client said nothing for as long as the setting `timeout` allows.
+    Idle,
     /// The node has as many clients as it may have.
     TooManyClients,
     /// The node stops.
@@ -33,7 +35,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of [`index`](Self::index).
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Quit,
         Self::PeerClosed,
         Self::PeerReset,
@@ -43,6 +45,7 @@ impl CloseReason {
         Self::Killed,
         Self::OutboxHardLimit,
         Self::OutboxSoftLimit,
+        Self::Idle,
         Self::TooManyClients,
         Self::Shutdown,
         Self::Fenced,
@@ -65,6 +68,7 @@ impl CloseReason {
             Self::Killed => "killed",
             Self::OutboxHardLimit => "outbox_hard_limit",
             Self::OutboxSoftLimit => "outbox_soft_limit",
+            Self::Idle => "idle",
             Self::TooManyClients => "too_many_clients",
             Self::Shutdown => "shutdown",
             Self::Fenced => "fenced",

@@ -35,6 +35,12 @@ pub(crate) struct Connection {
     pub(crate) waits_for_room: Cell<bool>,
     /// Since when its outbox is above the soft limit.
     pub(crate) slow_since: Cell<Option<Instant>>,
+    /// Something was read from it since the shard last looked.
+    pub(crate) was_heard: Cell<bool>,
+    /// When something was last read from it, to the second.
+    pub(crate) heard: Cell<Instant>,
+    /// CLIENT PAUSE keeps its commands from being run.
+    pub(crate) is_held_back: Cell<bool>,
     /// Bytes of input that are not a complete request yet, or wait to be run.
     pub(crate) unread_input: Cell<usize>,
     publishes: RefCell<VecDeque<InFlight>>,
@@ -54,17 +60,21 @@ struct InFlight {
 
 impl Connection {
     pub(crate) fn new(id: u64, seat: Seat, stream: Stream, peer: String, local: Arc<str>) -> Self {
+        let now = Instant::now();
         Self {
             id,
             seat,
             stream,
             peer,
             local,
-            session: RefCell::new(Session::new(Instant::now())),
+            session: RefCell::new(Session::new(now)),
             is_write_blocked: Cell::new(false),
             is_leaving: Cell::new(false),
             waits_for_room: Cell::new(false),
             slow_since: Cell::new(None),
+            was_heard: Cell::new(false),
+            heard: Cell::new(now),
+            is_held_back: Cell::new(false),
             unread_input: Cell::new(0),
             publishes: RefCell::default(),
             first_publish: Cell::new(0),

@@ -10,6 +10,7 @@ use carillon_proto::{
 use super::{
     CloseReason, Node, Shard, cmd,
     connection::{Connection, Deferred},
+    pause::Paused,
     session::Transaction,
 };
 use crate::hub::{Seat, SubscriptionKind};
@@ -46,7 +47,7 @@ impl Call<'_> {
     }
 
     pub(crate) fn error(&self, text: impl AsRef<[u8]>) -> Flow {
-        self.shard.stats().errors.add(1);
+        self.shard.stats().count_error(text.as_ref());
         self.reply(|reply| reply.error(text))
     }
 
@@ -111,22 +112,12 @@ fn admit(call: &Call<'_>) -> Flow {
     }
     let spec = match look_up(call.request) {
         Ok(spec) => spec,
-        Err(text) => return refuse(call, None, &text),
+        Err((spec, text)) => return refuse(call, spec, &text),
     };
-    let in_transaction = call.connection.session.borrow().transaction.is_some();
-    if in_transaction && spec.flags.contains(Flags::NO_MULTI) {
-        return refuse(call, Some(spec), b"ERR Command not allowed inside a transaction");
-    }
-    if !allowed_while_subscribed(spec.id)
-        && call.connection.session.borrow().protocol == Protocol::Resp2
-        && call.shard.hub.borrow().counts(call.connection.seat).any()
-    {
-        let text = format!(
-            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-            spec.name
-        );
+    if let Some(text) = objection(call, spec) {
         return refuse(call, Some(spec), text.as_bytes());
     }
+    let in_transaction = call.connection.session.borrow().transaction.is_some();
     let runs_at_once = matches!(
         spec.id,
         CommandId::Exec | CommandId::Discard | CommandId::Multi | CommandId::Watch | CommandId::Reset
@@ -137,18 +128,66 @@ fn admit(call: &Call<'_>) -> Flow {
     execute(call, spec)
 }
 
-fn look_up(request: Request<'_>) -> Result<&'static CommandSpec, Vec<u8>> {
-    let spec = command::find(request.arg(0)).ok_or_else(|| unknown_command(request))?;
+/// Why a request cannot be run: the command, if there is such a one, and the error.
+type NotRunnable = (Option<&'static CommandSpec>, Vec<u8>);
+
+/// Why a command may not be run in the connection's present state.
+fn objection(call: &Call<'_>, spec: &CommandSpec) -> Option<String> {
+    let session = call.connection.session.borrow();
+    if spec.flags.contains(Flags::NO_MULTI) && session.transaction.is_some() {
+        return Some("ERR Command not allowed inside a transaction".into());
+    }
+    let is_refused = !allowed_while_subscribed(spec.id)
+        && session.protocol == Protocol::Resp2
+        && call.shard.hub.borrow().counts(call.connection.seat).any();
+    is_refused.then(|| {
+        format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            spec.name
+        )
+    })
+}
+
+/// Whether CLIENT PAUSE keeps a request from being run. As in Redis, what is refused anyway is refused at once.
+pub(crate) fn is_held_back<'a>(
+    shard: &'a std::rc::Rc<Shard>,
+    connection: &'a std::rc::Rc<Connection>,
+    request: Request<'a>,
+    paused: Paused,
+) -> bool {
+    let call = Call { shard, connection, request, is_queued: false };
+    let Ok(spec) = look_up(request) else { return false };
+    if objection(&call, spec).is_some() {
+        return false;
+    }
+    let writes = |spec: &CommandSpec| {
+        spec.flags.contains(Flags::WRITE) || matches!(spec.id, CommandId::Publish | CommandId::Spublish)
+    };
+    let has_queued_writes = || {
+        let session = connection.session.borrow();
+        let mut queued = session.transaction.iter().flat_map(|transaction| &transaction.queued);
+        queued.any(|queued| look_up(queued.as_request()).is_ok_and(writes))
+    };
+    match paused {
+        Paused::Nothing => false,
+        Paused::Publishing => writes(spec) || spec.id == CommandId::Exec && has_queued_writes(),
+        Paused::Everything => true,
+    }
+}
+
+fn look_up(request: Request<'_>) -> Result<&'static CommandSpec, NotRunnable> {
+    let spec = command::find(request.arg(0)).ok_or_else(|| (None, unknown_command(request)))?;
     let spec = match request.get(1) {
         Some(name) if !spec.subcommands.is_empty() => {
-            spec.subcommand(name).ok_or_else(|| unknown_subcommand(spec, name))?
+            spec.subcommand(name).ok_or_else(|| (None, unknown_subcommand(spec, name)))?
         }
         _ => spec,
     };
     if spec.accepts(request.len()) {
         Ok(spec)
     } else {
-        Err(format!("ERR wrong number of arguments for '{}' command", spec.name).into_bytes())
+        let text = format!("ERR wrong number of arguments for '{}' command", spec.name);
+        Err((Some(spec), text.into_bytes()))
     }
 }
 
@@ -190,6 +229,9 @@ fn repeated(arg: &[u8], len_max: usize) -> &[u8] {
 fn refuse(call: &Call<'_>, spec: Option<&CommandSpec>, text: &[u8]) -> Flow {
     if let Some(transaction) = &mut call.connection.session.borrow_mut().transaction {
         transaction.has_failed = true;
+    }
+    if let Some(spec) = spec {
+        call.shard.stats().by_command.of(spec.id).rejected.add(1);
     }
     if spec.is_some_and(|spec| spec.id == CommandId::Exec) {
         call.connection.session.borrow_mut().transaction = None;
@@ -233,13 +275,25 @@ fn queue(call: &Call<'_>) -> Flow {
 }
 
 fn execute(call: &Call<'_>, spec: &'static CommandSpec) -> Flow {
-    call.shard.stats().commands.add(1);
+    let stats = call.shard.stats();
+    stats.commands.add(1);
+    let start = Instant::now();
     {
         let mut session = call.connection.session.borrow_mut();
-        session.last_active = Instant::now();
+        session.last_active = start;
         session.last_command = spec.name;
     }
+    let (own, errors) = (stats.by_command.of(spec.id), stats.errors.get());
+    let is_due = own.is_due();
     let flow = cmd::run(call, spec.id);
+    own.calls.add(1);
+    if is_due {
+        own.timed.add(1);
+        own.timed_ns.add(start.elapsed().as_nanos() as u64);
+    }
+    if stats.errors.get() != errors {
+        own.failed.add(1);
+    }
     if call.shard.node.monitors.load(Ordering::Relaxed) > 0
         && !spec.flags.contains(Flags::ADMIN)
         && spec.id != CommandId::Exec

@@ -136,7 +136,11 @@ async fn take(node: &Node, socket: io::Result<Socket>) {
 }
 
 fn refuse(node: &Node, socket: Socket) {
-    tracing::warn!(addr = socket.peer, max = node.settings.clients_max, "refused: too many clients");
+    tracing::warn!(
+        addr = socket.peer,
+        max = node.settings.live.clients_max.get(),
+        "refused: too many clients"
+    );
     // Fits into the buffer of any new connection.
     let text = b"-ERR max number of clients reached\r\n";
     let _ = match socket.kind {

@@ -15,7 +15,7 @@ use ahash::RandomState;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    Census, Directory, Gate, Liveness, Shard, ShardStats,
+    Census, Directory, Gate, LiveSettings, Shard, ShardStats,
     inbox::{Envelope, Inbox},
     pause::Pause,
     stream::Socket,
@@ -25,24 +25,18 @@ use super::{
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(8);
 
 /// How a node treats its clients.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct NodeSettings {
     /// Threads that serve clients, 1 to 64.
     pub shards: usize,
-    /// Most connections at a time.
-    pub clients_max: usize,
     /// Longest argument of a request, in bytes.
     pub argument_bytes_max: usize,
-    /// How dead peers are noticed.
-    pub liveness: Liveness,
-    /// Bytes that may wait for one client before its connection is closed.
-    pub outbox_hard_bytes: usize,
-    /// Bytes that may wait for one client for no longer than `outbox_soft_s`.
-    pub outbox_soft_bytes: usize,
-    /// Seconds for which more than `outbox_soft_bytes` may wait.
-    pub outbox_soft_s: u64,
+    /// Milliseconds for which sent data may stay unacknowledged, and probes unanswered.
+    pub user_timeout_ms: u64,
     /// The TCP port that INFO tells.
     pub tcp_port: u16,
+    /// What CONFIG SET changes.
+    pub live: LiveSettings,
 }
 
 /// The state that shards, listeners and the admin port share.
@@ -75,6 +69,7 @@ pub struct Node {
     /// A connection is gone.
     left: Notify,
     accepted: AtomicUsize,
+    refused: AtomicUsize,
     is_stopping: AtomicBool,
     stop: watch::Sender<bool>,
 }
@@ -99,6 +94,7 @@ impl Node {
             clients: AtomicUsize::new(0),
             left: Notify::new(),
             accepted: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
             is_stopping: AtomicBool::new(false),
             stop: watch::Sender::new(false),
             settings,
@@ -121,6 +117,11 @@ impl Node {
         self.clients.load(Ordering::Relaxed)
     }
 
+    /// Connections that were refused because there were as many as there may be.
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     /// Asks the node to stop: SHUTDOWN, or a signal.
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::SeqCst);
@@ -140,6 +141,7 @@ impl Node {
 
     /// Closes every connection once all that it has sent is answered, spread over some time, and waits for that.
     pub async fn close_clients(&self, over: Duration) {
+        self.pause.end();
         self.on_each_shard(move |shard| shard.drain(over));
         let all_left = async {
             while self.clients() > 0 {
@@ -192,8 +194,9 @@ impl Node {
             // Accepted in the moment in which the node was fenced.
             return Ok(());
         }
-        if self.clients.fetch_add(1, Ordering::Relaxed) >= self.settings.clients_max {
+        if self.clients.fetch_add(1, Ordering::Relaxed) as u64 >= self.settings.live.clients_max.get() {
             self.clients.fetch_sub(1, Ordering::Relaxed);
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(socket);
         }
         let shard = self.accepted.fetch_add(1, Ordering::Relaxed) % self.settings.shards;

@@ -88,9 +88,12 @@ impl<'a> Reader<'a> {
     async fn after_read(&mut self, stop: Stop) -> Option<CloseReason> {
         match stop {
             Stop::NeedsInput => {}
-            Stop::Paused => self.shard.node.pause.over().await,
+            Stop::Paused => self.wait_for_the_end_of_the_pause().await,
             Stop::Deferred(deferred) => {
                 let reply = deferred.await;
+                if let Some(error) = reply.strip_prefix(b"-") {
+                    self.shard.stats().count_error(error);
+                }
                 if self.connection.session.borrow().wants_reply() {
                     self.shard.hub.borrow_mut().append(self.connection.seat, &reply);
                     self.shard.schedule_flush();
@@ -147,6 +150,7 @@ impl<'a> Reader<'a> {
         if count == 0 {
             return Ok((None, false));
         }
+        self.connection.was_heard.set(true);
         shard.stats().reads.add(1);
         shard.stats().input_bytes.add(count as u64);
         let stop = if is_continued {
@@ -203,8 +207,9 @@ impl<'a> Reader<'a> {
                     Ok(None) => return (used, Stop::NeedsInput),
                     Err(_) if in_flight > 0 => return (used, Stop::MustWait),
                     Err(error) => {
-                        self.connection.push(self.shard, |reply| reply.error(format!("ERR {error}")));
-                        self.shard.stats().errors.add(1);
+                        let text = format!("ERR {error}");
+                        self.shard.stats().count_error(text.as_bytes());
+                        self.connection.push(self.shard, |reply| reply.error(text));
                         return (input.len(), Stop::Close(CloseReason::ProtocolError));
                     }
                 };
@@ -217,7 +222,9 @@ impl<'a> Reader<'a> {
                     return (used, Stop::MustWait);
                 }
                 let paused = self.shard.node.pause.now();
-                if paused == Paused::Everything || paused == Paused::Publishing && is_publish {
+                if paused != Paused::Nothing
+                    && dispatch::is_held_back(self.shard, self.connection, request, paused)
+                {
                     return (used, Stop::Paused);
                 }
                 used += len;
@@ -229,6 +236,22 @@ impl<'a> Reader<'a> {
                 Flow::Close(reason) => return (used, Stop::Close(reason)),
             }
         }
+    }
+
+    /// Meanwhile the client gets what waits for it, and can be closed.
+    async fn wait_for_the_end_of_the_pause(&self) {
+        let connection = self.connection;
+        connection.is_held_back.set(true);
+        let mut over = std::pin::pin!(self.shard.node.pause.over());
+        while !connection.is_closing() {
+            tokio::select! {
+                () = &mut over => break,
+                () = self.wait_for_room() => {}
+            }
+        }
+        connection.waits_for_room.set(false);
+        connection.is_held_back.set(false);
+        connection.was_heard.set(true);
     }
 
     /// Waits until replies have left or publishes are answered.

@@ -16,7 +16,7 @@ use super::{
     CloseReason, Node, Relay, ShardStats,
     connection::Connection,
     inbox::{Envelope, Ticket},
-    stream::{Socket, Stream},
+    stream::{Liveness, Socket, Stream},
 };
 use crate::hub::{ChannelKind, Hub, Message, Seat};
 
@@ -310,9 +310,41 @@ impl Shard {
     }
 
     fn close_if_outbox_is_full(&self, connection: &Connection) {
-        if self.hub.borrow().outbox(connection.seat).pending_bytes() > self.node.settings.outbox_hard_bytes {
+        let pending = self.hub.borrow().outbox(connection.seat).pending_bytes();
+        if self.node.settings.live.outbox_limit().is_above_hard(pending) {
             self.hub.borrow_mut().discard_outbox(connection.seat);
             connection.close(CloseReason::OutboxHardLimit);
+        }
+    }
+
+    fn close_if_slow(&self, connection: &Connection, now: Instant) {
+        let limit = self.node.settings.live.outbox_limit();
+        if !limit.is_above_soft(self.hub.borrow().outbox(connection.seat).pending_bytes()) {
+            connection.slow_since.set(None);
+            return;
+        }
+        let since = connection.slow_since.get().unwrap_or(now);
+        connection.slow_since.set(Some(since));
+        if now.duration_since(since) >= Duration::from_secs(limit.soft_s.get()) {
+            self.hub.borrow_mut().discard_outbox(connection.seat);
+            connection.close(CloseReason::OutboxSoftLimit);
+        }
+    }
+
+    /// The setting `timeout`. As in Redis, subscribers and monitors may be quiet for as long as they like, and
+    /// a client whose commands are held back is not the one that is silent.
+    fn close_if_idle(&self, connection: &Connection, now: Instant) {
+        if connection.was_heard.replace(false) {
+            connection.heard.set(now);
+        }
+        let idle_s = self.node.settings.live.idle_s.get();
+        if idle_s == 0 || now.saturating_duration_since(connection.heard.get()).as_secs() < idle_s {
+            return;
+        }
+        let is_exempt =
+            self.hub.borrow().counts(connection.seat).any() || connection.session.borrow().is_monitor;
+        if !is_exempt && !connection.is_held_back.get() {
+            connection.close(CloseReason::Idle);
         }
     }
 
@@ -377,10 +409,15 @@ impl Shard {
         adopted * self.node.settings.shards as u64 + self.index as u64 + 1
     }
 
+    fn liveness(&self) -> Liveness {
+        let settings = &self.node.settings;
+        Liveness { keepalive_s: settings.live.keepalive_s.get(), user_timeout_ms: settings.user_timeout_ms }
+    }
+
     fn adopt(self: &Rc<Self>, socket: Socket) {
         let id = self.next_client();
         self.stats().connections.add(1);
-        let stream = match Stream::new(socket.kind, self.node.settings.liveness) {
+        let stream = match Stream::new(socket.kind, self.liveness()) {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(client = id, addr = socket.peer, %error, "a connection could not be set up");
@@ -416,25 +453,15 @@ async fn flush_turns(shard: Rc<Shard>) {
     .await;
 }
 
-/// Looks once a second for clients that are too slow.
+/// Looks once a second for clients that are too slow, or say nothing.
 async fn tick(shard: Rc<Shard>) {
-    let settings = shard.node.settings.clone();
     let mut interval = tokio::time::interval(TICK);
     loop {
         interval.tick().await;
         let now = Instant::now();
         for connection in shard.connections() {
-            let pending = shard.hub.borrow().outbox(connection.seat).pending_bytes();
-            if pending <= settings.outbox_soft_bytes {
-                connection.slow_since.set(None);
-                continue;
-            }
-            let since = connection.slow_since.get().unwrap_or(now);
-            connection.slow_since.set(Some(since));
-            if now.duration_since(since) >= Duration::from_secs(settings.outbox_soft_s) {
-                shard.hub.borrow_mut().discard_outbox(connection.seat);
-                connection.close(CloseReason::OutboxSoftLimit);
-            }
+            shard.close_if_slow(&connection, now);
+            shard.close_if_idle(&connection, now);
         }
     }
 }

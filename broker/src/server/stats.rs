@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use carillon_proto::command::CommandId;
+
 use super::CloseReason;
 
 /// A number with one writer: adding to it needs no locked instruction.
@@ -25,6 +27,36 @@ impl Counter {
     }
 }
 
+/// What became of the calls of one command.
+#[derive(Debug, Default)]
+pub struct CommandStats {
+    /// Calls that were run.
+    pub calls: Counter,
+    /// Calls that were run and answered with an error.
+    pub failed: Counter,
+    /// Calls that were refused before.
+    pub rejected: Counter,
+    /// Calls whose time was taken.
+    pub timed: Counter,
+    /// Nanoseconds that those took.
+    pub timed_ns: Counter,
+}
+
+/// The time is taken of one call of a command in so many: reading the clock costs as much as a publish to nobody.
+const CALLS_PER_TIMED: u64 = 16;
+
+impl CommandStats {
+    /// Whether the time of the next call is to be taken.
+    pub(crate) fn is_due(&self) -> bool {
+        self.calls.get().is_multiple_of(CALLS_PER_TIMED)
+    }
+
+    fn reset(&self) {
+        let Self { calls, failed, rejected, timed, timed_ns } = self;
+        [calls, failed, rejected, timed, timed_ns].into_iter().for_each(Counter::reset);
+    }
+}
+
 /// What one shard has done.
 #[derive(Debug, Default)]
 pub struct ShardStats {
@@ -34,6 +66,8 @@ pub struct ShardStats {
     pub commands: Counter,
     /// Error replies.
     pub errors: Counter,
+    /// Error replies by their first word, in the order of `ERROR_CODES`.
+    pub errors_by_code: [Counter; ERROR_CODES.len()],
     /// Reads from sockets.
     pub reads: Counter,
     /// Writes to sockets.
@@ -48,15 +82,49 @@ pub struct ShardStats {
     pub delivered: Counter,
     /// Connections closed, by reason.
     pub closed: [Counter; CloseReason::ALL.len()],
+    /// Calls of each command, by [`CommandId`].
+    pub by_command: CommandTable,
 }
 
+/// Statistics of every command of the table.
+#[derive(Debug)]
+pub struct CommandTable([CommandStats; CommandId::COUNT]);
+
+impl Default for CommandTable {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| CommandStats::default()))
+    }
+}
+
+impl CommandTable {
+    /// Those of one command.
+    pub fn of(&self, id: CommandId) -> &CommandStats {
+        &self.0[id as usize]
+    }
+}
+
+/// The first words of errors, in the order in which INFO tells their numbers.
+pub(crate) const ERROR_CODES: [&str; 4] = ["ERR", "EXECABORT", "NOPROTO", "WRONGPASS"];
+
 impl ShardStats {
+    /// Notes an error reply that begins with its code.
+    pub(crate) fn count_error(&self, text: &[u8]) {
+        self.errors.add(1);
+        let code = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let at = ERROR_CODES.iter().position(|known| known.as_bytes() == code);
+        debug_assert!(at.is_some(), "ERROR_CODES lacks {}", code.escape_ascii());
+        if let Some(at) = at {
+            self.errors_by_code[at].add(1);
+        }
+    }
+
     /// CONFIG RESETSTAT, on the shard's own thread.
     pub(crate) fn reset(&self) {
         let Self {
             connections,
             commands,
             errors,
+            errors_by_code,
             reads,
             writes,
             input_bytes,
@@ -64,9 +132,11 @@ impl ShardStats {
             published,
             delivered,
             closed,
+            by_command,
         } = self;
         let counters =
             [connections, commands, errors, reads, writes, input_bytes, output_bytes, published, delivered];
-        counters.into_iter().chain(closed).for_each(Counter::reset);
+        counters.into_iter().chain(errors_by_code).chain(closed).for_each(Counter::reset);
+        by_command.0.iter().for_each(CommandStats::reset);
     }
 }

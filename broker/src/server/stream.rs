@@ -16,11 +16,11 @@ use tokio::{
 
 /// How a dead peer is told from a quiet one.
 #[derive(Clone, Copy, Debug)]
-pub struct Liveness {
+pub(crate) struct Liveness {
     /// Seconds without a sign of the peer before the first keep-alive probe; 0 turns probes off.
-    pub keepalive_s: u64,
+    pub(crate) keepalive_s: u64,
     /// Milliseconds for which sent data may stay unacknowledged, and probes unanswered.
-    pub user_timeout_ms: u64,
+    pub(crate) user_timeout_ms: u64,
 }
 
 /// Time between two keep-alive probes.

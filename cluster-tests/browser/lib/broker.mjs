@@ -63,7 +63,8 @@ function commandLine(port, folder) {
   }
   const binary = process.env.CARILLON_BIN;
   if (!binary) throw new Error('CARILLON_BIN is not set. Start these tests with ./run.sh, which finds the binary.');
-  return [binary, ['serve', '--client-addr', `127.0.0.1:${port}`, '--log-level', 'warn']];
+  const own = ['--admin-addr', '127.0.0.1:0', '--data-dir', path.join(folder, 'data'), '--log-level', 'warn'];
+  return [binary, ['serve', '--client-addr', `127.0.0.1:${port}`, ...own]];
 }
 
 function freePort() {

@@ -117,6 +117,8 @@ function commandLine(port, folder) {
     carillonBinary(),
     'serve',
     ...['--client-addr', `127.0.0.1:${port}`],
+    ...['--admin-addr', '127.0.0.1:0'],
+    ...['--data-dir', path.join(folder, 'data')],
     ...['--log-level', 'warn'],
   ];
 }

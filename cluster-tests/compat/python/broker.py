@@ -40,7 +40,9 @@ class Broker:
         address = f"127.0.0.1:{self.port}"
         if self.name == "redis":
             return [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder]
-        return [self.binary, "serve", "--client-addr", address, "--log-level", "warn"]
+        data = str(pathlib.Path(self._folder) / "data")
+        own = ["--admin-addr", "127.0.0.1:0", "--data-dir", data, "--log-level", "warn"]
+        return [self.binary, "serve", "--client-addr", address, *own]
 
     def _await_ping(self):
         deadline = time.monotonic() + START_TIMEOUT_SECONDS

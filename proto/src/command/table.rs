@@ -9,6 +9,11 @@ macro_rules! ids {
         pub enum CommandId {
             $(#[doc = concat!("`", stringify!($id), "`")] $id,)+
         }
+
+        impl CommandId {
+            /// Number of commands and subcommands.
+            pub const COUNT: usize = [$(Self::$id),+].len();
+        }
     };
 }
 

@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn a_publish_is_encoded_as_prost_would() {
-        for (is_shard, channel, payload) in [(false, "news", "hello"), (true, "", ""), (true, "a", ""), (false, "", "b")] {
+        for (is_shard, channel, payload) in
+            [(false, "news", "hello"), (true, "", ""), (true, "a", ""), (false, "", "b")]
+        {
             let (channel, payload) = (Bytes::from(channel), Bytes::from(payload.repeat(200)));
             let mut buffer = BytesMut::new();
             encode_publish(is_shard, &channel, &payload, &mut buffer);

@@ -13,9 +13,10 @@ pub use data::{Ack, DataOpen, DataStart, Position, Publish, encode_publish};
 pub use frame::{FrameError, FrameReader, encode_frame, encode_frame_to};
 pub use hello::{Hello, Verdict, Welcome, verdict};
 pub use rpc::{
-    AccuseRequest, Counts, EnterRequest, FlushFetchReply, FlushFetchRequest, FlushQueryReply, FlushQueryRequest,
-    JoinReply, JoinRequest, LeaseReply, LeaseRequest, Names, NodeStatus, QueryRequest, RaftPayload, RaftRequest,
-    Refusal, Reply, Request, StreamHead, WhoReply, query_request, reply, request, stream_head,
+    AccuseRequest, Counts, EnterRequest, FlushFetchReply, FlushFetchRequest, FlushQueryReply,
+    FlushQueryRequest, JoinReply, JoinRequest, LeaseReply, LeaseRequest, Names, NodeStatus, QueryRequest,
+    RaftPayload, RaftRequest, Refusal, Reply, Request, StreamHead, WhoReply, query_request, reply, request,
+    stream_head,
 };
 
 /// The protocol of this build. A link speaks the older of the two sides' versions.

@@ -61,7 +61,8 @@ impl<L: Local> Plane<L> {
     async fn attempt(&self, key: Key, taken: &mut u64) -> Attempt {
         let (epoch, me, others) = {
             let state = self.state.borrow();
-            let others: Vec<u64> = state.view.members.keys().filter(|node| **node != state.node).copied().collect();
+            let others: Vec<u64> =
+                state.view.members.keys().filter(|node| **node != state.node).copied().collect();
             (state.view.epoch, state.incarnation, others)
         };
         let is_same_view = || {
@@ -69,7 +70,8 @@ impl<L: Local> Plane<L> {
             state.view.epoch == epoch && state.incarnation == me
         };
         let query = FlushQueryRequest { epoch, origin: key.0, incarnation: key.1 };
-        let answers = futures_util::future::join_all(others.iter().map(|node| self.ask(*node, query.clone()))).await;
+        let answers =
+            futures_util::future::join_all(others.iter().map(|node| self.ask(*node, query.clone()))).await;
         if !is_same_view() || answers.iter().any(Option::is_none) {
             return Attempt::Again;
         }
@@ -152,7 +154,8 @@ impl<L: Local> Plane<L> {
             let Ok(message) = message else { return false };
             self.local.deliver(&message, NO_SLOT, number);
             let mut state = self.state.borrow_mut();
-            if let Some(inbound) = state.departed.get_mut(&key).and_then(|departed| departed.inbound.as_mut()) {
+            if let Some(inbound) = state.departed.get_mut(&key).and_then(|departed| departed.inbound.as_mut())
+            {
                 inbound.push(frame, 0, 0);
             }
             *taken += 1;

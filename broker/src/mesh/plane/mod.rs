@@ -398,8 +398,12 @@ impl<L: Local> Plane<L> {
             if is_in {
                 let now = clock::now_ns();
                 state.outbound.install(&state.view, state.voters.clone(), now);
-                let gone: Vec<Key> =
-                    state.origins.keys().filter(|(node, inc)| !state.view.has(*node, *inc)).copied().collect();
+                let gone: Vec<Key> = state
+                    .origins
+                    .keys()
+                    .filter(|(node, inc)| !state.view.has(*node, *inc))
+                    .copied()
+                    .collect();
                 for key in gone {
                     let Some(origin) = state.origins.remove(&key) else { continue };
                     state.slots.remove(&origin.slot);
@@ -423,7 +427,8 @@ impl<L: Local> Plane<L> {
                         // Who comes in after this node owes it everything from its first message on. Who was
                         // there before has to say where it starts.
                         let inbound = was_in.then(|| self.new_inbound(1));
-                        let origin = Origin { slot: state.next_slot, inbound, acks: Rc::default(), reader: None };
+                        let origin =
+                            Origin { slot: state.next_slot, inbound, acks: Rc::default(), reader: None };
                         state.slots.insert(state.next_slot, key);
                         state.origins.insert(key, origin);
                     }
@@ -487,11 +492,16 @@ impl<L: Local> Plane<L> {
             interval.tick().await;
             let now = clock::now_ns();
             let mut state = self.state.borrow_mut();
-            state.origins.values_mut().filter_map(|origin| origin.inbound.as_mut()).for_each(|inbound| inbound.age(now));
+            state
+                .origins
+                .values_mut()
+                .filter_map(|origin| origin.inbound.as_mut())
+                .for_each(|inbound| inbound.age(now));
             let kept = 2 * self.settings.ring_time.as_nanos() as Nanos;
             state.departed.retain(|_, departed| now.saturating_sub(departed.since) < kept);
             if state.incarnation != 0 {
-                for (node, incarnation) in state.outbound.laggards(now, self.settings.lag.as_nanos() as Nanos) {
+                for (node, incarnation) in state.outbound.laggards(now, self.settings.lag.as_nanos() as Nanos)
+                {
                     let _ = self.events.send(PlaneEvent::Lags { node, incarnation });
                 }
             }

@@ -64,7 +64,10 @@ impl<L: Local> Plane<L> {
                 None if first == 0 => return Err(PeerError::Protocol("numbers begin with 1".to_owned())),
                 None => origin.inbound = Some(self.new_inbound(first)),
                 Some(inbound) if first > inbound.last() + 1 => {
-                    return Err(PeerError::Protocol(format!("it goes on with {first} behind {}", inbound.last())));
+                    return Err(PeerError::Protocol(format!(
+                        "it goes on with {first} behind {}",
+                        inbound.last()
+                    )));
                 }
                 Some(_) => {}
             }
@@ -113,7 +116,8 @@ impl<L: Local> Plane<L> {
         let (slot, arrival) = {
             let state = self.state.borrow();
             let origin = state.origins.get(&key);
-            let Some((origin, inbound)) = origin.and_then(|origin| Some((origin, origin.inbound.as_ref()?))) else {
+            let Some((origin, inbound)) = origin.and_then(|origin| Some((origin, origin.inbound.as_ref()?)))
+            else {
                 return Err(PeerError::Stream("it has left the view".to_owned()));
             };
             (origin.slot, inbound.arrival(number))

@@ -113,10 +113,18 @@ impl<L: Local> Plane<L> {
                 Ok(ack) => ack,
                 Err(error) => return error,
             };
-            let is_right =
-                self.state.borrow_mut().outbound.ack(key.0, key.1, ack.through, &ack.receivers, clock::now_ns());
+            let is_right = self.state.borrow_mut().outbound.ack(
+                key.0,
+                key.1,
+                ack.through,
+                &ack.receivers,
+                clock::now_ns(),
+            );
             if !is_right {
-                return PeerError::Protocol(format!("it acknowledges up to {}, which was never sent", ack.through));
+                return PeerError::Protocol(format!(
+                    "it acknowledges up to {}, which was never sent",
+                    ack.through
+                ));
             }
             self.complete();
         }

@@ -3,9 +3,15 @@
 //! With a cluster secret the authority's Ed25519 key is derived from it (HKDF-SHA256, RFC 5869), and each node
 //! mints its own certificate when it starts: one random string is the whole PKI, and no clock has to be right.
 
-use std::{fs, io, path::{Path, PathBuf}, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use rustls::{
     RootCertStore,
     crypto::CryptoProvider,
@@ -92,7 +98,8 @@ impl Credentials {
         let issuer = Issuer::new(params, authority_key);
         let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(tls)?;
         let mut params = CertificateParams::new(vec![NAME.to_owned()]).map_err(tls)?;
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&key, &issuer).map_err(tls)?;
         let mut roots = RootCertStore::empty();
         roots.add(authority.der().clone()).map_err(|error| CredentialsError::Tls(error.to_string()))?;
@@ -105,13 +112,24 @@ impl Credentials {
     }
 
     /// Reads an authority, a certificate that it has issued for `name`, and the certificate's key.
-    pub fn from_pem_files(ca: &Path, chain: &Path, key: &Path, name: String) -> Result<Self, CredentialsError> {
+    pub fn from_pem_files(
+        ca: &Path,
+        chain: &Path,
+        key: &Path,
+        name: String,
+    ) -> Result<Self, CredentialsError> {
         let bad = |path: &Path, what: String| CredentialsError::Pem { path: path.to_owned(), what };
         let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
             CertificateDer::pem_file_iter(path)
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>)
                 .map_err(|error| bad(path, error.to_string()))
-                .and_then(|found| if found.is_empty() { Err(bad(path, "it holds no certificate".into())) } else { Ok(found) })
+                .and_then(|found| {
+                    if found.is_empty() {
+                        Err(bad(path, "it holds no certificate".into()))
+                    } else {
+                        Ok(found)
+                    }
+                })
         };
         let mut roots = RootCertStore::empty();
         for certificate in certificates(ca)? {
@@ -166,7 +184,6 @@ fn derive_key(secret: &[u8]) -> Result<KeyPair, CredentialsError> {
     KeyPair::from_pkcs8_der_and_sign_algo(&PrivatePkcs8KeyDer::from(der), &rcgen::PKCS_ED25519)
         .map_err(|error| CredentialsError::Tls(error.to_string()))
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -108,7 +108,9 @@ impl PeerEndpoint {
         let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &keys.reset);
         let mut config = EndpointConfig::new(Arc::new(reset_key));
         let connection_id = keys.connection_id;
-        config.cid_generator(move || Box::new(quinn_proto::HashedConnectionIdGenerator::from_key(connection_id)));
+        config.cid_generator(move || {
+            Box::new(quinn_proto::HashedConnectionIdGenerator::from_key(connection_id))
+        });
         let runtime = Arc::new(OnOneRuntime(tokio::runtime::Handle::current()));
         let mut endpoint = quinn::Endpoint::new(config, Some(server), socket, runtime).map_err(bind_error)?;
         endpoint.set_default_client_config(client);

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use carillon_proto::{
     limits::{HANDSHAKE_BYTES_MAX, PEER_FRAME_BYTES_MAX},
     peer::{
-        FrameError, FrameReader, Hello, Refusal, Reply, Request, StreamHead, VERSION, VERSION_OLDEST, Verdict, Welcome,
-        encode_frame, reply, request, stream_head, verdict,
+        FrameError, FrameReader, Hello, Refusal, Reply, Request, StreamHead, VERSION, VERSION_OLDEST,
+        Verdict, Welcome, encode_frame, reply, request, stream_head, verdict,
     },
 };
 use prost::Message;
@@ -101,8 +101,10 @@ impl PeerEndpoint {
     /// Connects to a node and shakes hands.
     pub async fn dial(&self, addr: SocketAddr, hello: &Hello) -> Result<Link, PeerError> {
         let handshake = async {
-            let connecting =
-                self.endpoint.connect(addr, &self.name).map_err(|error| PeerError::Connection(error.to_string()))?;
+            let connecting = self
+                .endpoint
+                .connect(addr, &self.name)
+                .map_err(|error| PeerError::Connection(error.to_string()))?;
             let connection = connecting.await?;
             let mut channel = Channel::open(&connection, HANDSHAKE_BYTES_MAX).await?;
             channel.send(hello).await?;
@@ -126,9 +128,7 @@ impl PeerEndpoint {
 
     /// Waits for the next node that connects; `None` once the endpoint is closed. What comes still has to prove
     /// that it knows the cluster's secret: the future inside does that.
-    pub async fn accept(
-        &self,
-    ) -> Option<impl Future<Output = Result<Incoming, PeerError>> + Send + 'static> {
+    pub async fn accept(&self) -> Option<impl Future<Output = Result<Incoming, PeerError>> + Send + 'static> {
         let incoming = self.endpoint.accept().await?;
         Some(async move {
             let handshake = async {

@@ -88,11 +88,18 @@ impl Disk {
         let last_batch = last_batch.map_or(0, u64::from_be_bytes);
         let synced = read_synced(&path.join(SYNCED_FILE)).map_err(io_error)?;
         if last_batch < synced {
-            return Err(corrupt(format!("batch {synced} was written, and the last that can be read is {last_batch}")));
+            return Err(corrupt(format!(
+                "batch {synced} was written, and the last that can be read is {last_batch}"
+            )));
         }
         let store_file = File::open(path.join(STORE_FOLDER).join(STORE_FILE)).map_err(io_error)?;
         let writer = Writer::start(tree, store_file, path.join(SYNCED_FILE), last_batch).map_err(io_error)?;
-        Ok(Self { path: path.to_owned(), writer: Arc::new(writer), found: Arc::new(found), _lock: Arc::new(lock) })
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Arc::new(writer),
+            found: Arc::new(found),
+            _lock: Arc::new(lock),
+        })
     }
 
     /// The folder.
@@ -203,8 +210,9 @@ fn read_store(path: &Path) -> Result<(sled::Db, Found), String> {
         let mut found = Found::new();
         for pair in tree.iter() {
             let (key, stored) = pair.map_err(|error| error.to_string())?;
-            let value = checked(&key, &stored)
-                .ok_or_else(|| format!("the checksum of '{}' does not match", String::from_utf8_lossy(&key)))?;
+            let value = checked(&key, &stored).ok_or_else(|| {
+                format!("the checksum of '{}' does not match", String::from_utf8_lossy(&key))
+            })?;
             found.insert(key.to_vec(), value.to_vec());
         }
         Ok((tree, found))

@@ -48,7 +48,8 @@ impl LogStore {
         };
         let corrupt = |what: String| DiskError::Corrupt { path: disk.path().to_owned(), what };
         for (_, value) in disk.found_with_prefix(ENTRY_PREFIX) {
-            let entry: Entry = serde_json::from_slice(value).map_err(|error| corrupt(format!("a log entry: {error}")))?;
+            let entry: Entry =
+                serde_json::from_slice(value).map_err(|error| corrupt(format!("a log entry: {error}")))?;
             memory.entries.insert(entry.index(), entry);
         }
         let gap = memory.entries.keys().zip(memory.entries.keys().skip(1)).find(|(a, b)| **a + 1 != **b);

@@ -42,7 +42,8 @@ impl StateMachine {
     /// The state of the snapshot on disk; openraft applies again what the log has behind it.
     pub fn open(disk: &Disk) -> Result<(Self, StateWatch), DiskError> {
         let snapshot: Option<Snapshot> = disk.found(SNAPSHOT_KEY)?;
-        let (meta, state) = snapshot.map_or_else(Default::default, |snapshot| (snapshot.meta, snapshot.state));
+        let (meta, state) =
+            snapshot.map_or_else(Default::default, |snapshot| (snapshot.meta, snapshot.state));
         let state = watch::Sender::new(Arc::new(state));
         let reader = state.subscribe();
         let machine =
@@ -108,12 +109,17 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> MachineBuilder {
-        let meta = openraft::SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() };
+        let meta =
+            openraft::SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() };
         let state = ClusterState::clone(&self.state.borrow());
         MachineBuilder { disk: self.disk.clone(), snapshot: Snapshot { meta, state } }
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMetaOf<TypeConfig>, data: Vec<u8>) -> Result<(), io::Error> {
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMetaOf<TypeConfig>,
+        data: Vec<u8>,
+    ) -> Result<(), io::Error> {
         let state: ClusterState = serde_json::from_slice(&data)?;
         let snapshot = Snapshot { meta: meta.clone(), state: state.clone() };
         let mut batch = Batch::default();

@@ -51,7 +51,8 @@ impl Writer {
         let synced = OpenOptions::new().write(true).create(true).truncate(false).open(synced)?;
         let (queue, waiting) = sync_channel(WAITING_MAX);
         let store = Store { tree, file, synced, last_batch };
-        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || store.run(&waiting))?;
+        let thread =
+            std::thread::Builder::new().name("store".to_owned()).spawn(move || store.run(&waiting))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -90,7 +91,9 @@ impl Store {
                 tracing::error!(%error, "the data folder cannot be written");
             }
             for done in done {
-                done(result.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string())));
+                done(
+                    result.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string())),
+                );
             }
         }
     }

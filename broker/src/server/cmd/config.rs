@@ -1,6 +1,8 @@
-//! [CONFIG](https://redis.io/docs/latest/commands/config-get/) for the settings that a node shares with Redis.
+//! [CONFIG](https://redis.io/docs/latest/commands/config-set/) for the settings that a node shares with Redis.
+//! Those that a node can change while it runs, CONFIG SET changes; the texts of its errors are Redis's.
 
-use carillon_proto::resp::Encoder;
+use carillon_proto::resp::{Encoder, parse_integer};
+use tracing::level_filters::LevelFilter;
 
 use super::client::{encoded, on_every_shard};
 use crate::{
@@ -8,22 +10,20 @@ use crate::{
     server::{
         Node,
         dispatch::{Call, Flow},
+        live::{LiveSettings, OUTBOX_CLASSES},
     },
 };
 
-/// Redis's names for what a node has, with the values it has. None of them changes while the node runs.
+/// Redis's names for what a node has, with the values it has now.
 fn settings(node: &Node) -> Vec<(&'static str, String)> {
-    let settings = &node.settings;
-    let outbox = format!(
-        "normal 0 0 0 slave 0 0 0 pubsub {} {} {}",
-        settings.outbox_hard_bytes, settings.outbox_soft_bytes, settings.outbox_soft_s
-    );
+    let (settings, live) = (&node.settings, &node.settings.live);
     vec![
         ("appendonly", "no".into()),
-        ("client-output-buffer-limit", outbox),
+        ("client-output-buffer-limit", outbox_limits(live)),
         ("databases", "16".into()),
         ("io-threads", settings.shards.to_string()),
-        ("maxclients", settings.clients_max.to_string()),
+        ("loglevel", level_name(LevelFilter::current()).into()),
+        ("maxclients", live.clients_max.get().to_string()),
         ("maxmemory", "0".into()),
         ("maxmemory-policy", "noeviction".into()),
         ("port", settings.tcp_port.to_string()),
@@ -32,10 +32,13 @@ fn settings(node: &Node) -> Vec<(&'static str, String)> {
         ("requirepass", String::new()),
         ("save", String::new()),
         ("slave-read-only", "yes".into()),
-        ("tcp-keepalive", settings.liveness.keepalive_s.to_string()),
-        ("timeout", "0".into()),
+        ("tcp-keepalive", live.keepalive_s.get().to_string()),
+        ("timeout", live.idle_s.get().to_string()),
     ]
 }
+
+/// Settings that not even Redis changes while it runs.
+const IMMUTABLE: [&str; 2] = ["databases", "io-threads"];
 
 pub(super) fn get(call: &Call<'_>) -> Flow {
     let globs: Vec<Glob> =
@@ -51,27 +54,172 @@ pub(super) fn get(call: &Call<'_>) -> Flow {
     })
 }
 
-/// Accepts the value that a setting has already, which is what tools that prepare a test server ask for.
+/// All values are checked before any is set, so that the command does all or nothing.
 pub(super) fn set(call: &Call<'_>) -> Flow {
     if !call.len().is_multiple_of(2) {
         return call.error("ERR wrong number of arguments for 'config|set' command");
     }
-    let settings = settings(&call.shard.node);
-    for at in (2..call.len()).step_by(2) {
-        let name = String::from_utf8_lossy(call.arg(at)).to_ascii_lowercase();
-        let Some((_, value)) = settings.iter().find(|(known, _)| *known == name) else {
+    let node = &call.shard.node;
+    let known = settings(node);
+    let names: Vec<String> = (2..call.len())
+        .step_by(2)
+        .map(|at| String::from_utf8_lossy(call.arg(at)).to_ascii_lowercase())
+        .collect();
+    let current = |name: &str| known.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+    for (index, name) in names.iter().enumerate() {
+        let given = call.arg(2 + 2 * index);
+        if current(name).is_none() {
             return call.error(
-                [b"ERR Unknown option or number of arguments for CONFIG SET - '", call.arg(at), b"'"]
-                    .concat(),
+                [b"ERR Unknown option or number of arguments for CONFIG SET - '", given, b"'"].concat(),
             );
+        }
+        let reason = if IMMUTABLE.contains(&name.as_str()) {
+            "can't set immutable config"
+        } else if names[..index].contains(name) {
+            "duplicate parameter"
+        } else {
+            continue;
         };
-        if value.as_bytes() != call.arg(at + 1) {
-            return call.error(format!(
-                "ERR CONFIG SET failed (possibly related to argument '{name}') - can't set immutable config"
-            ));
+        return fail(call, &String::from_utf8_lossy(given), reason);
+    }
+    let mut changes = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let value = call.arg(3 + 2 * index);
+        match Change::parse(name, value) {
+            Ok(Some(change)) => changes.push(change),
+            // Tools that prepare a test server set what is set already.
+            Ok(None) if current(name).is_some_and(|current| current.as_bytes() == value) => {}
+            Ok(None) => return fail(call, name, "can't set immutable config"),
+            Err(reason) => return fail(call, name, &reason),
         }
     }
+    for change in changes {
+        tracing::info!(client = call.connection.id, addr = call.connection.peer, ?change, "CONFIG SET");
+        change.apply(&node.settings.live);
+    }
     call.ok()
+}
+
+fn fail(call: &Call<'_>, name: &str, reason: &str) -> Flow {
+    call.error(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"))
+}
+
+/// A new value that has been checked.
+#[derive(Debug)]
+enum Change {
+    ClientsMax(u64),
+    IdleSeconds(u64),
+    KeepaliveSeconds(u64),
+    LogLevel(LevelFilter),
+    /// Place of a class in `OUTBOX_CLASSES`, hard limit, soft limit, seconds.
+    OutboxLimits(Vec<(usize, [u64; 3])>),
+}
+
+impl Change {
+    /// `None` for a setting that a node cannot change.
+    fn parse(name: &str, value: &[u8]) -> Result<Option<Self>, String> {
+        Ok(Some(match name {
+            "client-output-buffer-limit" => Self::OutboxLimits(parse_outbox_limits(value)?),
+            "loglevel" => Self::LogLevel(parse_level(value)?),
+            "maxclients" => Self::ClientsMax(parse_number(value, 1, u32::MAX.into())?),
+            "tcp-keepalive" => Self::KeepaliveSeconds(parse_number(value, 0, i32::MAX.into())?),
+            "timeout" => Self::IdleSeconds(parse_number(value, 0, i32::MAX.into())?),
+            _ => return Ok(None),
+        }))
+    }
+
+    fn apply(self, live: &LiveSettings) {
+        match self {
+            Self::ClientsMax(count) => live.clients_max.set(count),
+            Self::IdleSeconds(seconds) => live.idle_s.set(seconds),
+            Self::KeepaliveSeconds(seconds) => live.keepalive_s.set(seconds),
+            Self::LogLevel(level) => live.log.set_level(level),
+            Self::OutboxLimits(limits) => {
+                for (class, [hard_bytes, soft_bytes, soft_s]) in limits {
+                    live.outbox_limits[class].hard_bytes.set(hard_bytes);
+                    live.outbox_limits[class].soft_bytes.set(soft_bytes);
+                    live.outbox_limits[class].soft_s.set(soft_s);
+                }
+            }
+        }
+    }
+}
+
+fn parse_number(value: &[u8], min: i64, max: i64) -> Result<u64, String> {
+    let number = parse_integer(value).ok_or("argument couldn't be parsed into an integer")?;
+    if (min..=max).contains(&number) {
+        Ok(number.unsigned_abs())
+    } else {
+        Err(format!("argument must be between {min} and {max} inclusive"))
+    }
+}
+
+/// Redis's levels with those of the log, from the wordiest.
+const LEVELS: [(&str, LevelFilter); 4] = [
+    ("debug", LevelFilter::TRACE),
+    ("verbose", LevelFilter::DEBUG),
+    ("notice", LevelFilter::INFO),
+    ("warning", LevelFilter::WARN),
+];
+
+fn level_name(level: LevelFilter) -> &'static str {
+    LEVELS.iter().find(|(_, own)| level >= *own).map_or("warning", |(name, _)| name)
+}
+
+fn parse_level(value: &[u8]) -> Result<LevelFilter, String> {
+    let level = LEVELS.iter().find(|(name, _)| value.eq_ignore_ascii_case(name.as_bytes()));
+    level.map(|(_, level)| *level).ok_or_else(|| {
+        let names = LEVELS.map(|(name, _)| name).join(", ");
+        format!("argument(s) must be one of the following: {names}")
+    })
+}
+
+fn outbox_limits(live: &LiveSettings) -> String {
+    let rows = OUTBOX_CLASSES.iter().zip(&live.outbox_limits).map(|(class, limit)| {
+        format!("{class} {} {} {}", limit.hard_bytes.get(), limit.soft_bytes.get(), limit.soft_s.get())
+    });
+    rows.collect::<Vec<_>>().join(" ")
+}
+
+fn parse_outbox_limits(value: &[u8]) -> Result<Vec<(usize, [u64; 3])>, String> {
+    const WRONG_NUMBER: &str = "Wrong number of arguments in buffer limit configuration.";
+    const WRONG_CLASS: &str = "Invalid client class specified in buffer limit configuration.";
+    const WRONG_LIMIT: &str = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
+    let words: Vec<&[u8]> = value.split(|byte| *byte == b' ').collect();
+    let rows = words.chunks(4).map(|row| {
+        let [class, hard, soft, seconds] = row else { return Err(WRONG_NUMBER) };
+        let class = match class.to_ascii_lowercase().as_slice() {
+            b"normal" => 0,
+            b"slave" | b"replica" => 1,
+            b"pubsub" => 2,
+            _ => return Err(WRONG_CLASS),
+        };
+        let seconds = parse_integer(seconds).and_then(|seconds| u64::try_from(seconds).ok());
+        let limits = parse_bytes(hard).zip(parse_bytes(soft)).zip(seconds).ok_or(WRONG_LIMIT)?;
+        let ((hard, soft), seconds) = limits;
+        Ok((class, [hard, soft, seconds]))
+    });
+    if !words.len().is_multiple_of(4) {
+        return Err(WRONG_NUMBER.into());
+    }
+    rows.collect::<Result<_, _>>().map_err(str::to_owned)
+}
+
+/// A number of bytes with an optional unit, as Redis's `memtoull` reads it.
+fn parse_bytes(value: &[u8]) -> Option<u64> {
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, unit) = value.split_at(digits);
+    let factor: u64 = match unit.to_ascii_lowercase().as_slice() {
+        b"" | b"b" => 1,
+        b"k" => 1_000,
+        b"kb" => 1_024,
+        b"m" => 1_000_000,
+        b"mb" => 1_024 * 1_024,
+        b"g" => 1_000_000_000,
+        b"gb" => 1_024 * 1_024 * 1_024,
+        _ => return None,
+    };
+    std::str::from_utf8(number).ok()?.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 /// Every shard sets its own counters back; answered when all have.

@@ -4,6 +4,7 @@ mod client;
 mod config;
 mod describe;
 mod info;
+mod process;
 mod publish;
 mod pubsub;
 mod session;
