@@ -1,12 +1,26 @@
-//! What the tests of the real binary share: servers as processes, and connections that speak bytes.
+//! What the tests of the real binary share: servers and whole clusters as processes, connections that speak
+//! bytes, a network that can be broken, and a judge of what clients saw.
 
 #![allow(clippy::missing_panics_doc, reason = "a failed expectation is a failed test")]
 
+pub mod chaos;
 mod cli;
+mod cluster;
+mod eventually;
+pub mod history;
+mod ports;
+pub mod scene;
 mod server;
 pub mod transcript;
+mod udp_proxy;
 mod wire;
+mod workload;
 
 pub use cli::{Ended, Running, run};
+pub use cluster::{Cluster, ClusterSettings, MemberStatus, Node, PATIENCE, Status, seed};
+pub use eventually::eventually;
+pub use ports::Ports;
 pub use server::{Server, free_addr};
+pub use udp_proxy::{Path, PathCounts, UdpProxy};
 pub use wire::{Wire, command};
+pub use workload::{Place, Progress, PublisherPlan, SubscriberPlan, Workload};

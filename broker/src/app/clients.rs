@@ -77,6 +77,11 @@ impl OtherNodes {
         *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = Some(cluster);
     }
 
+    /// Asks nobody any more: what is held of the membership would keep its socket open.
+    pub(super) fn forget(&self) {
+        *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn ask(&self, kind: SubscriptionKind, what: query_request::What) -> Answer<Vec<reply::Kind>> {
         let cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let query = QueryRequest { kind: number_of(kind), what: Some(what) };

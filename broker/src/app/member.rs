@@ -83,6 +83,7 @@ impl MemberNode {
                 Ended::Removed => {
                     let path = disk.path().to_owned();
                     self.cluster.send_replace(None);
+                    self.others.forget();
                     drop((cluster, disk));
                     tokio::time::sleep(RESTART_PAUSE).await;
                     let aside = set_aside(&path)?;

@@ -120,14 +120,19 @@ impl LeaderLeases {
             .any(|((node, incarnation), member)| member.is_condemned && view.has(*node, *incarnation))
     }
 
-    /// The members of the view that have to be voted out, and can be: their leases are over.
-    pub fn overdue(&self, view: &View, now: Nanos) -> Vec<(u64, u64)> {
-        let is_overdue = |(node, incarnation): &(u64, u64)| {
-            let member = self.members.get(&(*node, *incarnation)).copied().unwrap_or_default();
+    /// The members of the view that have to be voted out, and can be: their leases are over. The clock of one that
+    /// has just come into the view starts when it is first seen there.
+    pub fn overdue(&mut self, view: &View, now: Nanos) -> Vec<(u64, u64)> {
+        let mut overdue = Vec::new();
+        for (node, incarnation) in view.members.iter().filter(|(node, _)| **node != self.node) {
+            let arrived = Member { heard: now, ..Member::default() };
+            let member = self.members.entry((*node, *incarnation)).or_insert(arrived);
             let last = if member.is_condemned { member.granted } else { member.heard };
-            *node != self.node && now.saturating_sub(last.max(self.started)) >= self.times.eviction
-        };
-        view.members.iter().map(|(node, incarnation)| (*node, *incarnation)).filter(is_overdue).collect()
+            if now.saturating_sub(last.max(self.started)) >= self.times.eviction {
+                overdue.push((*node, *incarnation));
+            }
+        }
+        overdue
     }
 
     /// When a member was last heard, for people.
@@ -205,12 +210,23 @@ mod tests {
         let mut leader = LeaderLeases::new(1, 7, TIMES, 0);
         leader.request((2, 1), 0, &view, &voters, 1000);
         leader.request((2, 1), 1000, &view, &voters, 1001);
+        assert_eq!(leader.overdue(&view, 0), [], "the first look");
         assert_eq!(leader.overdue(&view, 3499), []);
         assert_eq!(leader.overdue(&view, 3500), [(3, 1)]);
         leader.condemn(2, 1);
         assert_eq!(leader.request((2, 1), 3000, &view, &voters, 3100).lease, 0);
         assert_eq!(leader.overdue(&view, 4500), [(3, 1)]);
         assert_eq!(leader.overdue(&view, 4501), [(2, 1), (3, 1)]);
+    }
+
+    /// It was once voted out at once, since nothing had been heard of it yet, and came in again, for ever.
+    #[test]
+    fn an_incarnation_that_has_just_come_in_has_time_to_ask_for_its_first_lease() {
+        let mut leader = LeaderLeases::new(1, 7, TIMES, 0);
+        assert_eq!(leader.overdue(&view(&[1]), 10_000), []);
+        assert_eq!(leader.overdue(&view(&[1, 2]), 10_100), []);
+        assert_eq!(leader.overdue(&view(&[1, 2]), 13_599), []);
+        assert_eq!(leader.overdue(&view(&[1, 2]), 13_600), [(2, 1)]);
     }
 
     #[test]
@@ -272,9 +288,10 @@ mod tests {
                             votes.remove(&node);
                         }
                     }
-                    _ => for state in leaders.values() {
+                    _ => {
+                        let newest = leaders.values().map(LeaderLeases::term).max();
                         // Only the newest leader can commit.
-                        if leaders.values().all(|other| other.term() <= state.term()) {
+                        for state in leaders.values_mut().filter(|state| Some(state.term()) == newest) {
                             for (member, _) in state.overdue(&view, now) {
                                 let end = until.get(&member).copied().unwrap_or_default();
                                 prop_assert!(end < now, "node {member} holds a lease until {end}, it is {now}");

@@ -91,11 +91,14 @@ impl ClusterNode {
     }
 
     async fn form(&self, raft: &RaftNode, cluster_id: String) -> Result<(), WriteError> {
-        if !raft.is_initialized().await {
+        let is_new = !raft.is_initialized().await;
+        if is_new {
             raft.initialize(&self.settings.name).await?;
         }
-        // Whoever finds it unfounded founds it: a kill may have come between the two.
-        if raft.state().borrow().cluster_id.is_empty() && raft.role().voters.iter().eq([&raft.id()]) {
+        // Whoever finds it unfounded founds it: a kill may have come between the two. Right after the
+        // initialisation the role may not tell yet who votes.
+        let is_alone = is_new || raft.role().voters.iter().eq([&raft.id()]);
+        if raft.state().borrow().cluster_id.is_empty() && is_alone {
             raft.wait_until_leader().await;
             let member = Member { name: self.settings.name.clone(), addr: self.settings.advertise.clone() };
             match raft.write(Command::Found { cluster_id, member }).await {

@@ -1,0 +1,176 @@
+//! Faults at random, one round after another, with clients at work and the judge behind them.
+
+mod fault;
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+pub use fault::Fault;
+
+use crate::{
+    Cluster, ClusterSettings, PATIENCE, Place, PublisherPlan, SubscriberPlan, Workload, history::History,
+};
+
+/// A history is judged and begun anew after so many faults: it is held in memory.
+const FAULTS_A_ROUND: usize = 6;
+
+/// Nothing has arrived for so long: what is missing by then will not come.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// Longest time that a fault lasts, in milliseconds; some are cut shorter than a lease, some go beyond eviction.
+const FAULT_MS_MAX: u64 = 4000;
+
+/// Violations that are explained in full.
+const EXPLAINED_MAX: usize = 10;
+
+/// What happened in all rounds.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Rounds.
+    pub rounds: usize,
+    /// Faults by kind.
+    pub faults: BTreeMap<&'static str, usize>,
+    /// Messages sent.
+    pub published: usize,
+    /// Messages answered.
+    pub answered: usize,
+    /// Answers whose number was checked.
+    pub counted: usize,
+    /// Messages received.
+    pub received: usize,
+    /// Connections of subscribers.
+    pub subscriptions: usize,
+    /// Those that nodes closed.
+    pub closed_by_nodes: usize,
+    /// Broken promises.
+    pub violations: usize,
+}
+
+/// A run.
+#[derive(Debug)]
+pub struct Chaos {
+    cluster: Cluster,
+    random: fastrand::Rng,
+    /// What happened by now.
+    pub tally: Tally,
+    start: Instant,
+}
+
+impl Chaos {
+    /// Forms a cluster of so many nodes.
+    pub fn new(nodes: usize, seed: u64) -> Self {
+        let cluster = Cluster::form(ClusterSettings { seed, ..ClusterSettings::of(nodes) });
+        let random = fastrand::Rng::with_seed(seed);
+        Self { cluster, random, tally: Tally::default(), start: Instant::now() }
+    }
+
+    /// The state of all nodes and the ends of their logs.
+    pub fn report(&mut self) -> String {
+        self.cluster.keep_folder();
+        self.cluster.report()
+    }
+
+    /// One round. Returns what was wrong, explained.
+    pub fn round(&mut self) -> Option<String> {
+        let (publishers, subscribers) = self.clients();
+        let start = Instant::now();
+        self.cluster.stopped.clear();
+        let workload = Workload::start(self.cluster.client_addrs(), publishers, subscribers);
+        let mut healthy = Vec::new();
+        for _ in 0..FAULTS_A_ROUND {
+            self.break_and_heal();
+            workload.wait_until_subscribed(PATIENCE);
+            let from = Instant::now();
+            workload.wait_for_answers(200);
+            healthy.push((from, Instant::now()));
+        }
+        let mut history = workload.finish(QUIET);
+        history.healthy = healthy;
+        history.stopped.clone_from(&self.cluster.stopped);
+        self.tally.rounds += 1;
+        self.judge(&history, start)
+    }
+
+    /// Publishers and subscribers of all kinds, at random places.
+    fn clients(&mut self) -> (Vec<PublisherPlan>, Vec<SubscriberPlan>) {
+        let nodes = self.cluster.settings.size;
+        let random = &mut self.random;
+        let place = |random: &mut fastrand::Rng| {
+            let node = random.usize(0..nodes);
+            if random.bool() { Place::Only(node) } else { Place::From(node) }
+        };
+        let publishers = (0..nodes)
+            .map(|node| PublisherPlan {
+                channels: vec!["news".into(), "nets".into(), "weather".into()],
+                every: Duration::from_millis(random.u64(1..6)),
+                in_flight: random.usize(1..40),
+                payload_bytes: if random.u32(0..4) == 0 { 8192 } else { 64 },
+                place: if node == 0 { Place::From(0) } else { place(random) },
+            })
+            .collect();
+        let subscribers = (0..2 * nodes)
+            .map(|index| {
+                let place = if index < nodes { Place::Only(index) } else { place(random) };
+                if random.bool() { SubscriberPlan::news(place) } else { SubscriberPlan::pattern(place) }
+            })
+            .collect();
+        (publishers, subscribers)
+    }
+
+    /// One fault, or two at once; then everything is made good, and the cluster has to come back.
+    fn break_and_heal(&mut self) {
+        let nodes = self.cluster.settings.size;
+        let first = Fault::any(&mut self.random, nodes);
+        let mut faults = vec![first];
+        self.begin(&faults[0].clone());
+        self.last();
+        let second = Fault::any(&mut self.random, nodes);
+        if self.random.u32(0..3) == 0 && second.goes_with(&faults[0]) {
+            self.begin(&second);
+            faults.push(second);
+            self.last();
+        }
+        self.random.shuffle(&mut faults);
+        for fault in faults {
+            fault.end(&mut self.cluster);
+        }
+        self.cluster.network.heal();
+        let all: Vec<usize> = (0..nodes).collect();
+        self.cluster.wait_until_serving(&all);
+    }
+
+    fn begin(&mut self, fault: &Fault) {
+        let at = self.start.elapsed().as_millis();
+        eprintln!("{at:>7} ms: {fault}");
+        fault.begin(&mut self.cluster);
+        *self.tally.faults.entry(fault.kind()).or_default() += 1;
+    }
+
+    /// Lets a fault last: often short, sometimes beyond the eviction time.
+    fn last(&mut self) {
+        let longest = if self.random.bool() { FAULT_MS_MAX } else { FAULT_MS_MAX / 8 };
+        std::thread::sleep(Duration::from_millis(self.random.u64(0..longest)));
+    }
+
+    fn judge(&mut self, history: &History, start: Instant) -> Option<String> {
+        let mut bounds = self.cluster.bounds();
+        // A second fault may hold up what the first has begun.
+        bounds.settle *= 2;
+        let verdict = history.judge(&bounds);
+        self.tally.published += verdict.published;
+        self.tally.answered += verdict.answered;
+        self.tally.counted += verdict.counted;
+        self.tally.received += verdict.received;
+        self.tally.subscriptions += verdict.subscriptions;
+        self.tally.closed_by_nodes += history.closed_by_nodes();
+        self.tally.violations += verdict.violations_count;
+        let explained = verdict.violations.iter().take(EXPLAINED_MAX);
+        let explained: Vec<String> = explained.map(|violation| history.explain(violation, start)).collect();
+        (!verdict.is_clean()).then(|| {
+            let began = (start - self.start).as_millis();
+            format!("{verdict}\nof which (the round began at {began} ms)\n{}", explained.join("\n"))
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! What a node tells operators, as far as tests ask.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+/// How long a node may take to answer. One that is stopped never does.
+const ANSWER_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// `/status`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// The node's name.
+    pub name: String,
+    /// Its number, once it has one.
+    pub node: Option<u64>,
+    /// The cluster's id, once it belongs to one.
+    pub cluster_id: Option<String>,
+    /// Its incarnation.
+    pub incarnation: Option<u64>,
+    /// The view's number.
+    pub epoch: u64,
+    /// Whether it serves clients.
+    pub in_view: bool,
+    /// `leader`, `follower`, `learner` or `candidate`.
+    pub role: String,
+    /// Whom it follows.
+    pub leader: Option<u64>,
+    /// Raft's term.
+    pub term: u64,
+    /// Who votes.
+    pub voters: Vec<u64>,
+    /// Everyone.
+    pub members: Vec<MemberStatus>,
+    /// Connected clients.
+    pub clients: u64,
+}
+
+/// One member in `/status`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct MemberStatus {
+    /// Its number.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Whether it is in the view.
+    pub in_view: bool,
+    /// Whether it votes.
+    pub voter: bool,
+}
+
+impl Status {
+    /// Names of the members in the view, sorted.
+    pub fn view(&self) -> Vec<&str> {
+        let in_view = self.members.iter().filter(|member| member.in_view);
+        let mut names: Vec<&str> = in_view.map(|member| member.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// Asks an HTTP server; `None` when it does not answer.
+pub(super) fn get(addr: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut socket = TcpStream::connect_timeout(&addr, ANSWER_TIME_MAX).ok()?;
+    socket.set_read_timeout(Some(ANSWER_TIME_MAX)).ok()?;
+    write!(socket, "GET {path} HTTP/1.0\r\nHost: {addr}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}

@@ -1,0 +1,306 @@
+//! Publishers and subscribers at work: raw connections that note all they see in a [`History`].
+//!
+//! All run on one thread with one runtime. Each publisher counts its messages; a payload is the publisher's number
+//! and the message's.
+
+mod conversation;
+mod publisher;
+mod subscriber;
+
+use std::{
+    cell::RefCell,
+    net::SocketAddr,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    eventually,
+    history::{History, Topic},
+};
+
+/// How long clients may take to be there, and to be done.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a connection attempt may take.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// Pause between two attempts.
+const CONNECT_AGAIN: Duration = Duration::from_millis(10);
+
+/// Where a client connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// To this node only, again and again.
+    Only(usize),
+    /// First to this node, then to whichever answers.
+    From(usize),
+}
+
+/// One publisher.
+#[derive(Clone, Debug)]
+pub struct PublisherPlan {
+    /// Where.
+    pub place: Place,
+    /// Its channels, in turn.
+    pub channels: Vec<String>,
+    /// Time between two messages; zero sends as fast as answers come.
+    pub every: Duration,
+    /// Most messages that wait for their answers at a time.
+    pub in_flight: usize,
+    /// Length of a payload, at least that of the two numbers.
+    pub payload_bytes: usize,
+}
+
+/// One subscriber.
+#[derive(Clone, Debug)]
+pub struct SubscriberPlan {
+    /// Where.
+    pub place: Place,
+    /// What to.
+    pub topic: Topic,
+    /// RESP3, or else RESP2.
+    pub is_resp3: bool,
+    /// Pause after each read, for one that does not keep up.
+    pub read_pause: Duration,
+}
+
+impl PublisherPlan {
+    /// One that sends a short message to `news` every 2 ms, and waits for no more than 8 answers.
+    pub fn steady(place: Place) -> Self {
+        let every = Duration::from_millis(2);
+        Self { place, channels: vec!["news".into()], every, in_flight: 8, payload_bytes: 64 }
+    }
+}
+
+impl SubscriberPlan {
+    /// A subscriber to the channel `news`.
+    pub fn news(place: Place) -> Self {
+        let topic = Topic::Channel("news".into());
+        Self { place, topic, is_resp3: false, read_pause: Duration::ZERO }
+    }
+
+    /// A subscriber to the pattern `ne*`, in RESP3.
+    pub fn pattern(place: Place) -> Self {
+        let topic = Topic::Prefix("ne".into());
+        Self { topic, is_resp3: true, ..Self::news(place) }
+    }
+}
+
+/// How far the workload is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Subscriptions that are open and confirmed.
+    pub subscribed: u64,
+    /// Messages sent.
+    pub published: u64,
+    /// Messages that wait for an answer.
+    pub waiting: u64,
+    /// Messages answered.
+    pub answered: u64,
+    /// Messages received, by all subscribers.
+    pub received: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    subscribed: AtomicU64,
+    published: AtomicU64,
+    waiting: AtomicU64,
+    answered: AtomicU64,
+    received: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Publish,
+    /// Nothing new is sent; answers and messages are still taken.
+    Quiet,
+    End,
+}
+
+/// What all clients share.
+#[derive(Debug)]
+struct Stage {
+    nodes: Vec<SocketAddr>,
+    phase: watch::Receiver<Phase>,
+    counters: Arc<Counters>,
+    history: RefCell<History>,
+}
+
+/// The running workload; ends when dropped.
+#[derive(Debug)]
+pub struct Workload {
+    phase: watch::Sender<Phase>,
+    counters: Arc<Counters>,
+    subscribers: usize,
+    thread: Option<JoinHandle<History>>,
+}
+
+impl Workload {
+    /// Starts all clients of the nodes at `nodes` and waits until every subscriber is confirmed; then publishers
+    /// begin.
+    pub fn start(
+        nodes: Vec<SocketAddr>,
+        publishers: Vec<PublisherPlan>,
+        subscribers: Vec<SubscriberPlan>,
+    ) -> Self {
+        let counters = Arc::<Counters>::default();
+        let (phase, phases) = watch::channel(Phase::Publish);
+        let subscribers_count = subscribers.len();
+        let of_thread = Arc::clone(&counters);
+        let thread = std::thread::Builder::new()
+            .name("workload".to_owned())
+            .spawn(move || run(nodes, publishers, subscribers, phases, of_thread))
+            .expect("a thread");
+        let workload = Self { phase, counters, subscribers: subscribers_count, thread: Some(thread) };
+        workload.wait_until_subscribed(PATIENCE);
+        workload
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            subscribed: self.counters.subscribed.load(Relaxed),
+            published: self.counters.published.load(Relaxed),
+            waiting: self.counters.waiting.load(Relaxed),
+            answered: self.counters.answered.load(Relaxed),
+            received: self.counters.received.load(Relaxed),
+        }
+    }
+
+    /// Waits until all subscribers are subscribed (again).
+    pub fn wait_until_subscribed(&self, within: Duration) {
+        let all = self.subscribers as u64;
+        let done = eventually(within, || (self.progress().subscribed == all).then_some(()));
+        assert!(
+            done.is_some(),
+            "{} of {all} subscribers are subscribed after {within:?}",
+            self.progress().subscribed
+        );
+    }
+
+    /// Waits until so many more messages have been answered.
+    pub fn wait_for_answers(&self, more: u64) {
+        let target = self.progress().answered + more;
+        let done = eventually(PATIENCE, || (self.progress().answered >= target).then_some(()));
+        assert!(done.is_some(), "no {more} more answers within {PATIENCE:?}: {:?}", self.progress());
+    }
+
+    /// Ends it: publishers stop, answers are awaited, and once nothing has arrived for `quiet`, subscribers close.
+    pub fn finish(mut self, quiet: Duration) -> History {
+        let _ = self.phase.send(Phase::Quiet);
+        let mut last = (self.progress(), Instant::now());
+        let done = eventually(PATIENCE, || {
+            let progress = self.progress();
+            if progress != last.0 {
+                last = (progress, Instant::now());
+            }
+            (progress.waiting == 0 && last.1.elapsed() >= quiet).then_some(())
+        });
+        if done.is_none() {
+            eprintln!("the workload has not come to rest within {PATIENCE:?}: {:?}", self.progress());
+        }
+        self.end()
+    }
+
+    fn end(&mut self) -> History {
+        let _ = self.phase.send(Phase::End);
+        let thread = self.thread.take().expect("ends once");
+        thread.join().expect("a workload notes what happens and does not panic")
+    }
+}
+
+impl Drop for Workload {
+    fn drop(&mut self) {
+        let _ = self.phase.send(Phase::End);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(
+    nodes: Vec<SocketAddr>,
+    publishers: Vec<PublisherPlan>,
+    subscribers: Vec<SubscriberPlan>,
+    phase: watch::Receiver<Phase>,
+    counters: Arc<Counters>,
+) -> History {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let history = History { publications: vec![Vec::new(); publishers.len()], ..History::default() };
+    let stage = Rc::new(Stage { nodes, phase, counters, history: RefCell::new(history) });
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        let mut tasks = Vec::new();
+        let everyone = subscribers.len() as u64;
+        for (index, plan) in subscribers.into_iter().enumerate() {
+            tasks.push(tokio::task::spawn_local(subscriber::run(Rc::clone(&stage), index, plan)));
+        }
+        stage.wait_for_everyone(everyone).await;
+        for (index, plan) in publishers.into_iter().enumerate() {
+            tasks.push(tokio::task::spawn_local(publisher::run(Rc::clone(&stage), index, plan)));
+        }
+        for task in tasks {
+            task.await.expect("a client notes what happens and does not panic");
+        }
+    });
+    let stage = Rc::into_inner(stage).expect("all clients have ended");
+    let mut history = stage.history.into_inner();
+    history.end = Some(Instant::now());
+    history
+}
+
+impl Stage {
+    async fn wait_for_everyone(&self, everyone: u64) {
+        let start = Instant::now();
+        while self.counters.subscribed.load(Relaxed) < everyone
+            && start.elapsed() < PATIENCE
+            && !self.is_over()
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        *self.phase.borrow() == Phase::End
+    }
+
+    /// Connects to the next node that takes it. `None` when the workload is over, or nothing is sent any more.
+    async fn connect(
+        &self,
+        place: Place,
+        attempt: &mut usize,
+        until: Phase,
+    ) -> Option<(usize, tokio::net::TcpStream)> {
+        let mut phase = self.phase.clone();
+        let is_done = |phase: &Phase| *phase == Phase::End || *phase == until;
+        loop {
+            if is_done(&self.phase.borrow()) {
+                return None;
+            }
+            let node = match place {
+                Place::Only(node) => node,
+                Place::From(first) => (first + *attempt) % self.nodes.len(),
+            };
+            *attempt += 1;
+            let connecting =
+                tokio::time::timeout(CONNECT_TIME_MAX, tokio::net::TcpStream::connect(self.nodes[node]));
+            tokio::select! {
+                connected = connecting => if let Ok(Ok(stream)) = connected {
+                    let _ = stream.set_nodelay(true);
+                    return Some((node, stream));
+                },
+                _ = phase.wait_for(is_done) => return None,
+            }
+            tokio::time::sleep(CONNECT_AGAIN).await;
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Who comes, who goes, and who must not come in.
+
+use std::time::Duration;
+
+use carillon_cluster_tests::{
+    Cluster, ClusterSettings, Node,
+    scene::{Scene, clients_of},
+};
+
+use crate::ms;
+
+/// Has a node try for a while; it must not come in, nor change what is on its disk, and it must say why.
+fn assert_stays_out(cluster: &mut Cluster, index: usize, says: &str) {
+    let before = files(&cluster.nodes[index]);
+    cluster.nodes[index].start();
+    cluster.wait(&format!("a node that must not come in says '{says}'"), || {
+        cluster.nodes[index].log().contains(says).then_some(())
+    });
+    std::thread::sleep(ms(1000));
+    assert!(cluster.nodes[index].readiness().is_err());
+    let members = cluster.status(0).expect("answers").members;
+    assert_eq!(members.len(), 3, "{members:?}");
+    cluster.nodes[index].kill();
+    let after = files(&cluster.nodes[index]);
+    assert!(before.iter().all(|file| after.contains(file)), "{before:?} became {after:?}");
+}
+
+fn files(node: &Node) -> Vec<String> {
+    let entries = std::fs::read_dir(&node.data).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn a_node_with_another_secret_stays_out() {
+    let mut scene = Scene::start(ClusterSettings { spare: 1, ..ClusterSettings::of(3) });
+    let secret = scene.cluster.folder().join("another-secret");
+    std::fs::write(&secret, "a secret that is not that of the cluster\n").expect("writes");
+    scene.cluster.nodes[3].set_flag("--cluster-secret-file", &secret.display().to_string());
+    assert_stays_out(&mut scene.cluster, 3, "secret");
+    scene.recover();
+    let (_cluster, history) = scene.finish();
+    assert_eq!(history.closed_by_nodes(), 0);
+}
+
+#[test]
+fn a_node_of_another_cluster_stays_out() {
+    let mut other = Cluster::form(ClusterSettings::of(1));
+    let other_id = other.status(0).and_then(|status| status.cluster_id).expect("has a cluster");
+    other.nodes[0].kill();
+    let mut scene = Scene::start(ClusterSettings { spare: 1, ..ClusterSettings::of(3) });
+    std::fs::rename(&other.nodes[0].data, &scene.cluster.nodes[3].data).expect("the folder can be moved");
+    assert_stays_out(&mut scene.cluster, 3, &other_id);
+    scene.recover();
+    let (_cluster, history) = scene.finish();
+    assert_eq!(history.closed_by_nodes(), 0);
+}
+
+/// A cluster grows from three to five and back while everyone works.
+#[test]
+fn nodes_join_and_leave_under_load() {
+    let cluster = Cluster::form(ClusterSettings { spare: 2, ..ClusterSettings::of(3) });
+    let (publishers, subscribers) = clients_of(&[0, 1, 2]);
+    let mut scene = Scene::with(cluster, publishers, subscribers);
+    scene.cluster.nodes[3].start();
+    scene.cluster.wait_until_serving(&[0, 1, 2, 3]);
+    scene.cluster.nodes[4].start();
+    scene.cluster.wait_until_serving(&[0, 1, 2, 3, 4]);
+    scene.healthy(200);
+    scene.cluster.wait("all five vote", || {
+        let status = scene.cluster.status(0)?;
+        (status.voters.len() == 5).then_some(())
+    });
+    for index in [4, 3] {
+        assert_eq!(scene.cluster.nodes[index].terminate(), Some(0));
+        let rest: Vec<usize> = (0..index).collect();
+        scene.cluster.wait_until_serving(&rest);
+        scene.healthy(100);
+    }
+    let (_cluster, history) = scene.finish();
+    assert_eq!(history.closed_by_nodes(), 0, "nobody who was there has to notice");
+    assert_eq!(history.unanswered(), 0);
+}
+
+/// A rolling restart costs reconnects and nothing else.
+#[test]
+fn a_rolling_restart_under_load_costs_reconnects_only() {
+    let mut scene = Scene::start(ClusterSettings::of(3));
+    for index in scene.all() {
+        assert_eq!(scene.cluster.nodes[index].terminate(), Some(0), "SIGTERM ends with success");
+        scene.cluster.wait_until_serving(&scene.others(&[index]));
+        scene.healthy_but(index);
+        scene.cluster.nodes[index].start();
+        scene.recover();
+    }
+    let start = scene.start;
+    let (_cluster, history) = scene.finish();
+    assert_eq!(history.unanswered(), 0, "what a node was sent it answers before it goes");
+    assert_eq!(history.closed_by_nodes(), 6, "each node's two subscribers, once");
+    let longest = history.pauses(&[0, 1, 2], start, start + Duration::from_secs(600)).wait;
+    assert!(longest <= ms(500), "a PUBLISH waited {longest:?}");
+}

@@ -1,0 +1,40 @@
+//! Networks that are bad, and not broken.
+
+use carillon_cluster_tests::{ClusterSettings, Path, scene::Scene};
+
+use crate::ms;
+
+#[test]
+fn thirty_percent_of_loss_lose_nothing() {
+    let mut scene = Scene::start(ClusterSettings::of(3));
+    scene.cluster.network.set_all(Path { loss: 0.3, ..Path::default() });
+    scene.work_for(ms(5000));
+    scene.recover();
+    scene.finish();
+}
+
+/// Up to a quarter of the datagrams overtake others, come twice or not at all.
+#[test]
+fn a_network_that_shuffles_loses_nothing() {
+    let mut scene = Scene::start(ClusterSettings::of(3));
+    scene.cluster.network.set_all(Path { loss: 0.02, reorder: 0.25, duplicate: 0.25, ..Path::default() });
+    scene.work_for(ms(3000));
+    scene.recover();
+    let (_cluster, history) = scene.finish();
+    assert_eq!(history.closed_by_nodes(), 0, "this much every network may do");
+}
+
+/// The way to one node takes longer than the grace: answers do not wait for it, and it stays in.
+#[test]
+fn a_slow_link_keeps_everyone_in() {
+    let mut scene = Scene::start(ClusterSettings::of(3));
+    let slow = Path { delay: ms(80), ..Path::default() };
+    let leader = scene.cluster.wait_for_leader(&scene.all());
+    let far = scene.others(&[leader])[0];
+    scene.others(&[far]).iter().for_each(|near| scene.cluster.network.set_both(*near, far, slow));
+    scene.work_for(ms(3000));
+    scene.recover();
+    let (_cluster, history) = scene.finish();
+    assert_eq!(history.closed_by_nodes(), 0);
+    assert_eq!(history.unanswered(), 0);
+}
