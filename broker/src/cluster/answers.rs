@@ -106,7 +106,8 @@ impl ClusterNode {
             lease_ns: grant.lease,
             epoch: view.epoch,
             is_in_view: view.has(request.node, request.incarnation),
-            is_member: self.state().is_some_and(|state| state.members.contains_key(&request.node)),
+            // A leader that is new may not have applied yet what admitted the node.
+            is_member: !self.knows_as_removed(request.node),
         })
     }
 

@@ -90,7 +90,7 @@ impl ClusterNode {
 
     /// Whether a node was a member and is none any more. Its id is the index of the entry that admitted it, so one
     /// that is beyond what this node has applied may be new instead.
-    fn knows_as_removed(&self, node: u64) -> bool {
+    pub(super) fn knows_as_removed(&self, node: u64) -> bool {
         let Some(state) = self.state() else { return false };
         !state.members.is_empty() && !state.members.contains_key(&node) && node <= self.role().last_applied
     }
