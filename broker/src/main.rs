@@ -20,8 +20,16 @@ fn main() -> ExitCode {
         let _ = error.print();
         std::process::exit(if error.use_stderr() { EXIT_USAGE.into() } else { 0 });
     });
+    let mut dev = None;
     let settings = match command_line.command {
         Some(Command::Serve(settings)) => *settings,
+        Some(Command::Dev(settings)) => {
+            dev = Some(settings);
+            command_line.serve
+        }
+        Some(Command::Status(settings)) => return cli::status(&settings),
+        Some(Command::Nodes(settings)) => return cli::nodes(&settings),
+        Some(Command::Drain(settings)) => return cli::drain(&settings),
         Some(Command::Pub(settings)) => return cli::run("pub", cli::publish(*settings)),
         Some(Command::Sub(settings)) => return cli::run("sub", cli::subscribe(*settings)),
         Some(Command::SetAside { data_dir }) => return set_aside(&data_dir),
@@ -34,14 +42,11 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("carillon: cannot start a runtime: {error}");
-            return ExitCode::FAILURE;
-        }
+    let ended = match &dev {
+        Some(dev) => app::dev(dev, &settings, &log),
+        None => app::serve_here(&settings, log),
     };
-    match runtime.block_on(app::serve(&settings, log)) {
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "carillon ends");

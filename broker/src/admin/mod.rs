@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::{get, post}};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -10,6 +10,9 @@ use tokio::net::TcpListener;
 pub trait Source: Send + Sync + 'static {
     /// Whether the node takes clients; if not, why.
     fn readiness(&self) -> Result<(), String>;
+
+    /// Has the node leave its cluster and stop.
+    fn stop(&self);
 
     /// How the node is, as JSON.
     fn status(&self) -> impl Future<Output = Value> + Send;
@@ -48,6 +51,7 @@ impl Admin {
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(readyz::<S>))
             .route("/status", get(status::<S>))
+            .route("/drain", post(drain::<S>))
             .with_state(source);
         axum::serve(self.listener, router).await
     }
@@ -58,6 +62,11 @@ async fn readyz<S: Source>(State(source): State<Arc<S>>) -> impl IntoResponse {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
     }
+}
+
+async fn drain<S: Source>(State(source): State<Arc<S>>) -> &'static str {
+    source.stop();
+    "draining\n"
 }
 
 async fn status<S: Source>(State(source): State<Arc<S>>) -> Json<Value> {

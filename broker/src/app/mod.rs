@@ -1,6 +1,7 @@
 //! The composition root: the only folder that knows every layer.
 
 mod clients;
+mod dev;
 mod member;
 mod plane;
 
@@ -18,6 +19,8 @@ use crate::{
     server::{ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, OutboxLimit, Setting},
 };
 use member::MemberNode;
+
+pub use dev::dev;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -72,6 +75,12 @@ impl RunError {
             _ => 1,
         }
     }
+}
+
+/// Runs a node on this thread, which must not run a runtime.
+pub fn serve_here(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(settings, log))
 }
 
 /// Runs a node until a signal or SHUTDOWN stops it. `log` changes what is logged meanwhile.
@@ -164,6 +173,11 @@ impl Source for Operators {
             Condition::Joining(why) | Condition::Entering(why) => Err(why.clone()),
             Condition::Draining => Err("the node is draining".to_owned()),
         }
+    }
+
+    fn stop(&self) {
+        tracing::info!("asked to drain");
+        self.node.stop();
     }
 
     async fn status(&self) -> Value {

@@ -6,6 +6,7 @@
 mod backoff;
 mod line;
 mod publish;
+mod status;
 mod subscribe;
 
 use std::{
@@ -20,6 +21,7 @@ use carillon_client::{
 use clap::Args;
 
 pub use publish::{PublishSettings, publish};
+pub use status::{AdminSettings, drain, nodes, status};
 pub use subscribe::{SubscribeSettings, subscribe};
 
 /// `EX_USAGE` of sysexits.h: what was asked for cannot be done as asked.
@@ -97,6 +99,11 @@ impl ServerSettings {
         };
         Ok(address)
     }
+}
+
+/// Prints a line to standard output; whoever has seen enough of it may close it.
+fn print_line(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Runs a command to its end and says on standard error why it failed, in one line.

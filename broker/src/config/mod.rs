@@ -6,10 +6,12 @@ use carillon_proto::limits::{ARGUMENT_BYTES_MAX_CEILING, ARGUMENT_BYTES_MAX_DEFA
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod cluster;
+mod dev;
 
 pub use cluster::{ClusterFlags, SettingsError};
+pub use dev::DevSettings;
 
-use crate::cli::{PublishSettings, SubscribeSettings};
+use crate::cli::{AdminSettings, PublishSettings, SubscribeSettings};
 
 /// A pub/sub broker that speaks Redis's protocol.
 #[derive(Debug, Parser)]
@@ -34,6 +36,14 @@ pub enum Command {
         #[arg(long, env = "CARILLON_DATA_DIR", default_value = "carillon-data")]
         data_dir: PathBuf,
     },
+    /// Run a whole cluster in this process, to develop and to show with.
+    Dev(Box<DevSettings>),
+    /// Show how a node and its cluster are.
+    Status(AdminSettings),
+    /// List the nodes of a cluster.
+    Nodes(AdminSettings),
+    /// Have a node close its clients, leave its cluster's view and stop.
+    Drain(AdminSettings),
     /// Publish to a channel and print the number of receivers.
     Pub(Box<PublishSettings>),
     /// Subscribe to channels and print messages, one a line, until ctrl-C.

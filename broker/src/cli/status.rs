@@ -1,0 +1,144 @@
+//! `carillon status`, `carillon nodes` and `carillon drain`: a running node, asked through its admin port.
+
+use std::{fmt::Write as _, net::SocketAddr, process::ExitCode, time::Duration};
+
+use clap::Args;
+use serde_json::Value;
+
+/// How long a node may take to answer.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// The node to ask.
+#[derive(Args, Clone, Debug)]
+pub struct AdminSettings {
+    /// Admin address of a node.
+    #[arg(long, env = "CARILLON_ADMIN_ADDR", default_value = "127.0.0.1:9379")]
+    pub admin_addr: SocketAddr,
+    /// Print the node's JSON as it is.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Prints how a node and its cluster are.
+pub fn status(settings: &AdminSettings) -> ExitCode {
+    show(settings, |status| format!("{}\n{}", summary(status), nodes_table(status)))
+}
+
+/// Prints the nodes of a cluster.
+pub fn nodes(settings: &AdminSettings) -> ExitCode {
+    show(settings, nodes_table)
+}
+
+/// Asks a node to leave its cluster and to stop.
+pub fn drain(settings: &AdminSettings) -> ExitCode {
+    match ask(settings.admin_addr, "POST", "/drain") {
+        Ok(_) => {
+            super::print_line("the node closes its clients, leaves the view and stops");
+            ExitCode::SUCCESS
+        }
+        Err(text) => fail(&text),
+    }
+}
+
+fn show(settings: &AdminSettings, form: impl Fn(&Value) -> String) -> ExitCode {
+    let answer = ask(settings.admin_addr, "GET", "/status").and_then(|body| {
+        let status = serde_json::from_str(&body).map_err(|error| format!("no status: {error}"))?;
+        Ok((body, status))
+    });
+    match answer {
+        Ok((body, _)) if settings.json => super::print_line(&body),
+        Ok((_, status)) => super::print_line(form(&status).trim_end()),
+        Err(text) => return fail(&text),
+    }
+    ExitCode::SUCCESS
+}
+
+fn fail(text: &str) -> ExitCode {
+    eprintln!("carillon: {text}");
+    ExitCode::FAILURE
+}
+
+fn ask(addr: SocketAddr, method: &str, path: &str) -> Result<String, String> {
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(ANSWER_TIME_MAX)).build().into();
+    let url = format!("http://{addr}{path}");
+    let response = if method == "POST" { agent.post(&url).send_empty() } else { agent.get(&url).call() };
+    response
+        .and_then(|mut response| response.body_mut().read_to_string())
+        .map_err(|error| format!("no node answers at {addr}: {error}; is --admin-addr right?"))
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn summary(status: &Value) -> String {
+    let mut lines = String::new();
+    let mut line = |label: &str, value: String| {
+        let _ = writeln!(lines, "{label:<10} {value}");
+    };
+    line("node", format!("{} (id {}), version {}", text(&status["name"]), text(&status["node"]), text(&status["version"])));
+    let why = status["reason"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
+    line("condition", format!("{}{why}", text(&status["condition"])));
+    line("cluster", text(&status["cluster_id"]));
+    line("view", format!("epoch {}, lease for {} ms more", text(&status["epoch"]), text(&status["lease_ms_left"])));
+    line("raft", format!("{}, term {}, leader {}", text(&status["role"]), text(&status["term"]), text(&status["leader"])));
+    line("clients", text(&status["clients"]));
+    lines
+}
+
+fn nodes_table(status: &Value) -> String {
+    let header = ["ID", "NAME", "ADDRESS", "IN VIEW", "VOTER", "LEADER", "LINK", "RTT µs", "LAG"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let yes = |value: bool| if value { "yes".to_owned() } else { "no".to_owned() };
+    for member in status["members"].as_array().into_iter().flatten() {
+        rows.push(vec![
+            text(&member["id"]),
+            text(&member["name"]),
+            text(&member["addr"]),
+            yes(member["in_view"] == true),
+            yes(member["voter"] == true),
+            yes(member["id"] == status["leader"]),
+            if member["link_up"] == true { "up" } else { "down" }.to_owned(),
+            text(&member["rtt_us"]),
+            text(&member["lag"]),
+        ]);
+    }
+    let widths: Vec<usize> = (0..header.len())
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default())
+        .collect();
+    let mut table = String::new();
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let _ = writeln!(table, "{}", cells.join("  ").trim_end());
+    }
+    table
+}
+
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_nodes_stand_in_columns() {
+        let status = json!({
+            "leader": 1,
+            "members": [
+                {"id": 1, "name": "a", "addr": "a:1", "in_view": true, "voter": true, "link_up": true, "rtt_us": null, "lag": null},
+                {"id": 14, "name": "bee", "addr": "bee:1", "in_view": false, "voter": true, "link_up": false, "rtt_us": 80, "lag": 3},
+            ],
+        });
+        assert_eq!(
+            nodes_table(&status),
+            "ID  NAME  ADDRESS  IN VIEW  VOTER  LEADER  LINK  RTT µs  LAG\n\
+             1   a     a:1      yes      yes    yes     up    -       -\n\
+             14  bee   bee:1    no       yes    no      down  80      3\n"
+        );
+    }
+}
