@@ -112,7 +112,9 @@ impl Scene {
     /// Heals the network, waits until every node of the cluster serves again, and has a healthy phase.
     pub fn recover(&mut self) {
         self.cluster.network.heal();
-        self.cluster.wait_until_serving(&self.all());
+        let all = self.all();
+        self.cluster.wait_until_serving(&all);
+        self.cluster.wait_until_caught_up(&all);
         self.healthy(100);
     }
 

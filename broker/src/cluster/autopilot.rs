@@ -41,7 +41,8 @@ pub(super) fn next_step(me: u64, state: &ClusterState, role: &Role, dead: &BTree
     };
     let is_alive = |node: &u64| *node == me || state.view.members.contains_key(node);
     let is_gone = |node: &u64| superseded(node) && !is_alive(node) || dead.contains(node);
-    if let Some(node) = state.members.keys().find(|node| !role.replicated_to.contains(node) && is_alive(node))
+    // Whether it is in the view or not: it cannot come in before the log has told it who leads.
+    if let Some(node) = state.members.keys().find(|node| !role.replicated_to.contains(node) && !is_gone(node))
     {
         return Some(Step::Replicate(*node));
     }

@@ -139,6 +139,7 @@ impl Chaos {
         self.cluster.network.heal();
         let all: Vec<usize> = (0..nodes).collect();
         self.cluster.wait_until_serving(&all);
+        self.cluster.wait_until_caught_up(&all);
     }
 
     fn begin(&mut self, fault: &Fault) {

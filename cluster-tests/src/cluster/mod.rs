@@ -25,6 +25,9 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Lines of each node's log that a failure shows.
 const LOG_LINES: usize = 40;
 
+/// Messages on their way to a node that keeps up.
+const CAUGHT_UP: u64 = 10;
+
 /// How a cluster is set up.
 #[derive(Clone, Debug)]
 pub struct ClusterSettings {
@@ -167,6 +170,18 @@ impl Cluster {
             let is_open = |index: &usize| self.nodes[*index].readiness().is_ok();
             (is_agreed && nodes.iter().all(is_open)).then_some(())
         });
+    }
+
+    /// Waits until no node leaves much unacknowledged: until then answers may count fewer subscribers than there are.
+    pub fn wait_until_caught_up(&self, nodes: &[usize]) {
+        self.wait("all nodes have caught up", || {
+            let statuses: Option<Vec<Status>> = nodes.iter().map(|index| self.status(*index)).collect();
+            let mut lags =
+                statuses?.into_iter().flat_map(|status| status.members).filter_map(|member| member.lag);
+            lags.all(|lag| lag <= CAUGHT_UP).then_some(())
+        });
+        // What was sent while a node was behind is being answered still.
+        std::thread::sleep(self.settings.grace * 2);
     }
 
     /// Waits until there is a leader that a majority of `nodes` follows. Returns its index.

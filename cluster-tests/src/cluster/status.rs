@@ -53,6 +53,8 @@ pub struct MemberStatus {
     pub in_view: bool,
     /// Whether it votes.
     pub voter: bool,
+    /// Messages that it has not acknowledged to the node that tells this.
+    pub lag: Option<u64>,
 }
 
 impl Status {

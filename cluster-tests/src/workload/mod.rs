@@ -68,7 +68,7 @@ pub struct SubscriberPlan {
     pub topic: Topic,
     /// RESP3, or else RESP2.
     pub is_resp3: bool,
-    /// Pause after each read, for one that does not keep up.
+    /// Pause after each read while publishers publish, for one that does not keep up.
     pub read_pause: Duration,
 }
 
@@ -107,6 +107,8 @@ pub struct Progress {
     pub answered: u64,
     /// Messages received, by all subscribers.
     pub received: u64,
+    /// Confirmed subscriptions that nodes have closed.
+    pub closed: u64,
 }
 
 #[derive(Debug, Default)]
@@ -116,6 +118,7 @@ struct Counters {
     waiting: AtomicU64,
     answered: AtomicU64,
     received: AtomicU64,
+    closed: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +176,7 @@ impl Workload {
             waiting: self.counters.waiting.load(Relaxed),
             answered: self.counters.answered.load(Relaxed),
             received: self.counters.received.load(Relaxed),
+            closed: self.counters.closed.load(Relaxed),
         }
     }
 

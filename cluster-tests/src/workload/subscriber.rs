@@ -37,6 +37,8 @@ pub(super) async fn run(stage: Rc<Stage>, subscriber: usize, plan: SubscriberPla
         subscription.closed = listen(&stage, &plan, stream, &mut subscription).await;
         if subscription.confirmed.is_some() {
             stage.counters.subscribed.fetch_sub(1, Relaxed);
+            let is_by_node = matches!(subscription.closed, Closed::ByNode(_));
+            stage.counters.closed.fetch_add(u64::from(is_by_node), Relaxed);
         }
         stage.history.borrow_mut().subscriptions.push(subscription);
     }
@@ -63,7 +65,7 @@ async fn listen(
     let mut incoming = Incoming::default();
     loop {
         let read = async {
-            if plan.read_pause.is_zero() {
+            if plan.read_pause.is_zero() || *stage.phase.borrow() != Phase::Publish {
                 return stream.read_buf(&mut incoming.bytes).await;
             }
             tokio::time::sleep(plan.read_pause).await;

@@ -10,8 +10,8 @@ use carillon_cluster_tests::{
 
 use crate::ms;
 
-/// A subscriber that reads 4 KiB every 20 ms while much more is published: it is closed at its bound, or gets
-/// everything; nobody else notices.
+/// A subscriber that reads 4 KiB every 20 ms while much more is published is closed at its bound; nobody else
+/// notices.
 #[test]
 fn a_slow_subscriber_harms_only_itself() {
     let cluster = Cluster::form(ClusterSettings::of(3));
@@ -21,8 +21,7 @@ fn a_slow_subscriber_harms_only_itself() {
     publishers.push(PublisherPlan { every: Duration::ZERO, ..large });
     subscribers.push(SubscriberPlan { read_pause: ms(20), ..SubscriberPlan::news(Place::Only(1)) });
     let scene = Scene::with(cluster, publishers, subscribers);
-    let start = scene.progress().answered;
-    scene.cluster.wait("48 MiB are published", || (scene.progress().answered - start >= 3000).then_some(()));
+    scene.cluster.wait("the slow one is closed at its bound", || (scene.progress().closed > 0).then_some(()));
     let (_cluster, history) = scene.finish();
     for subscription in history.subscriptions.iter().filter(|subscription| !subscription.is_slow) {
         assert!(

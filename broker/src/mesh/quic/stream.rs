@@ -43,6 +43,18 @@ pub enum PeerError {
 
 impl From<quinn::ConnectionError> for PeerError {
     fn from(error: quinn::ConnectionError) -> Self {
+        // RFC 9001, section 4.8: alerts of TLS are the error codes from 0x100 on.
+        let is_tls = |code: quinn::TransportErrorCode| (0x100..0x200).contains(&u64::from(code));
+        let code = match &error {
+            quinn::ConnectionError::TransportError(error) => Some(error.code),
+            quinn::ConnectionError::ConnectionClosed(close) => Some(close.error_code),
+            _ => None,
+        };
+        if code.is_some_and(is_tls) {
+            return Self::Connection(format!(
+                "it has another secret or authority than this node, check --cluster-secret-file on both: {error}"
+            ));
+        }
         Self::Connection(error.to_string())
     }
 }
