@@ -1,4 +1,4 @@
-//! Imports run downward only: `app` over `server` over `hub`, and the pure parts know no sockets, clock or runtime.
+//! Imports run downward only: `app` over `server` and `cluster`, `cluster` over `raft` over `mesh`, all over `hub`, and the pure parts know no sockets, clock or runtime.
 
 use std::{
     fs,
@@ -6,12 +6,44 @@ use std::{
 };
 
 /// Folders and files, each with what it must not name.
-const FORBIDDEN: [(&str, &[&str]); 4] = [
+const FORBIDDEN: [(&str, &[&str]); 7] = [
     (
         "broker/src/hub",
         &["crate::server", "crate::config", "crate::app", "tokio", "std::net", "std::time", "std::thread"],
     ),
-    ("broker/src/server", &["crate::config", "crate::app", "crate::cli", "carillon_client", "clap"]),
+    (
+        "broker/src/mesh",
+        &[
+            "crate::server",
+            "crate::cluster",
+            "crate::raft",
+            "crate::config",
+            "crate::app",
+            "openraft",
+            "sled",
+        ],
+    ),
+    (
+        "broker/src/raft",
+        &["crate::server", "crate::cluster", "crate::config", "crate::app", "quinn", "rustls"],
+    ),
+    (
+        "broker/src/cluster",
+        &["crate::server", "crate::hub", "crate::config", "crate::app", "quinn", "openraft::", "sled::"],
+    ),
+    (
+        "broker/src/server",
+        &[
+            "crate::mesh",
+            "crate::raft",
+            "crate::cluster",
+            "crate::config",
+            "crate::app",
+            "crate::cli",
+            "carillon_client",
+            "clap",
+        ],
+    ),
     ("broker/src/cli", &["crate::server", "crate::hub", "crate::app"]),
     ("proto/src", &["tokio", "std::net", "std::time", "std::thread", "std::fs"]),
 ];

@@ -27,7 +27,8 @@ pub fn dev(settings: &DevSettings, defaults: &ServeSettings, log: &Log) -> Resul
         node.admin_addr = addr(settings.admin_port, index);
         node.data_dir = settings.data_dir.join(&node.name);
         node.cluster.peer_addr = Some(addr(settings.peer_port, index));
-        node.cluster.peers = (0..settings.nodes).map(|peer| addr(settings.peer_port, peer).to_string()).collect();
+        node.cluster.peers =
+            (0..settings.nodes).map(|peer| addr(settings.peer_port, peer).to_string()).collect();
         node.cluster.cluster_secret_file = Some(secret.clone());
         let (ended, log) = (ended.clone(), log.clone());
         std::thread::Builder::new().name(node.name.clone()).spawn(move || {

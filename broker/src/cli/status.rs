@@ -59,7 +59,8 @@ fn fail(text: &str) -> ExitCode {
 }
 
 fn ask(addr: SocketAddr, method: &str, path: &str) -> Result<String, String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(ANSWER_TIME_MAX)).build().into();
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().timeout_global(Some(ANSWER_TIME_MAX)).build().into();
     let url = format!("http://{addr}{path}");
     let response = if method == "POST" { agent.post(&url).send_empty() } else { agent.get(&url).call() };
     response
@@ -80,12 +81,31 @@ fn summary(status: &Value) -> String {
     let mut line = |label: &str, value: String| {
         let _ = writeln!(lines, "{label:<10} {value}");
     };
-    line("node", format!("{} (id {}), version {}", text(&status["name"]), text(&status["node"]), text(&status["version"])));
+    line(
+        "node",
+        format!(
+            "{} (id {}), version {}",
+            text(&status["name"]),
+            text(&status["node"]),
+            text(&status["version"])
+        ),
+    );
     let why = status["reason"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
     line("condition", format!("{}{why}", text(&status["condition"])));
     line("cluster", text(&status["cluster_id"]));
-    line("view", format!("epoch {}, lease for {} ms more", text(&status["epoch"]), text(&status["lease_ms_left"])));
-    line("raft", format!("{}, term {}, leader {}", text(&status["role"]), text(&status["term"]), text(&status["leader"])));
+    line(
+        "view",
+        format!("epoch {}, lease for {} ms more", text(&status["epoch"]), text(&status["lease_ms_left"])),
+    );
+    line(
+        "raft",
+        format!(
+            "{}, term {}, leader {}",
+            text(&status["role"]),
+            text(&status["term"]),
+            text(&status["leader"])
+        ),
+    );
     line("clients", text(&status["clients"]));
     lines
 }
@@ -112,12 +132,12 @@ fn nodes_table(status: &Value) -> String {
         .collect();
     let mut table = String::new();
     for row in rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         let _ = writeln!(table, "{}", cells.join("  ").trim_end());
     }
     table
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -102,8 +102,8 @@ impl ClusterNode {
         }
         let mut names: Vec<&String> = blank.values().collect();
         names.sort_unstable();
-        if let Some(same) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Round::Wait(format!("two nodes are called '{}'; give each its own --name", same[0]));
+        if let Some((same, _)) = names.iter().zip(&names[1..]).find(|(name, next)| name == next) {
+            return Round::Wait(format!("two nodes are called '{same}'; give each its own --name"));
         }
         if *names[0] == self.settings.name {
             return Round::Form;

@@ -60,14 +60,13 @@ impl ClusterNode {
         events: &mut mpsc::UnboundedReceiver<PlaneEvent>,
     ) -> Result<Ended, StartError> {
         let accepting = tokio::spawn(Arc::clone(self).accept());
-        let (identity, forms) = match Identity::load(disk)? {
-            // Its first entry may not have been written when the node was killed.
-            Some(identity) => (identity.clone(), identity.node == 1),
-            None => {
-                let (identity, forms) = self.find_cluster().await;
-                identity.store(disk)?;
-                (identity, forms)
-            }
+        // As the first node, it may have been killed before its first entry was written.
+        let (identity, forms) = if let Some(identity) = Identity::load(disk)? {
+            (identity.clone(), identity.node == 1)
+        } else {
+            let (identity, forms) = self.find_cluster().await;
+            identity.store(disk)?;
+            (identity, forms)
         };
         tracing::info!(cluster = identity.cluster_id, node = identity.node, "member of a cluster");
         let network = Network::new(Arc::new(RaftOverLinks(Arc::clone(&self.links))));

@@ -109,14 +109,14 @@ impl RaftNetworkV2<TypeConfig> for Client {
         self.call("append", &rpc, option.hard_ttl()).await
     }
 
-    fn stream_append<'s, S>(
-        &'s mut self,
+    fn stream_append<S>(
+        &mut self,
         mut input: S,
         option: RPCOption,
     ) -> BoxFuture<
-        's,
+        '_,
         Result<
-            BoxStream<'s, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>>,
+            BoxStream<'_, Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>>,
             RPCError<TypeConfig>,
         >,
     >

@@ -7,7 +7,7 @@ use std::{
 };
 
 use openraft::{
-    ChangeMembers, Config, ServerState, SnapshotPolicy,
+    ChangeMembers, Config, LogId, ServerState, SnapshotPolicy,
     async_runtime::watch::WatchReceiver as _,
     errors::{ClientWriteError, RaftError},
 };
@@ -241,13 +241,13 @@ fn role(id: NodeId, metrics: &Metrics) -> Role {
         voters: membership.voter_ids().collect(),
         replicated_to: membership.nodes().map(|(node, _)| *node).collect(),
         is_joint: membership.get_joint_config().len() > 1,
-        last_applied: metrics.last_applied.as_ref().map_or(0, |log_id| log_id.index()),
+        last_applied: metrics.last_applied.as_ref().map_or(0, LogId::index),
         last_log_index: metrics.last_log_index.unwrap_or_default(),
         matched: metrics
             .replication
             .iter()
             .flatten()
-            .map(|(node, log_id)| (*node, log_id.as_ref().map_or(0, |log_id| log_id.index())))
+            .map(|(node, log_id)| (*node, log_id.as_ref().map_or(0, LogId::index)))
             .collect(),
         has_failed: metrics.running_state.is_err(),
     }

@@ -8,7 +8,7 @@ use carillon_cluster_tests::{
 };
 use carillon_proto::resp::Value;
 
-use crate::{assert_fenced, ms, wait_until_closed};
+use crate::{assert_fenced, before, ms, wait_until_closed};
 
 /// Kills one node under load: the others do not notice, and its clients come back when it does.
 fn kill_one(pick: impl Fn(&Scene, usize) -> usize) {
@@ -25,7 +25,7 @@ fn kill_one(pick: impl Fn(&Scene, usize) -> usize) {
     scene.cluster.nodes[victim].start();
     scene.recover();
     let (_cluster, history) = scene.finish();
-    assert_no_pause(&history, &survivors, killed - ms(100), voted_out);
+    assert_no_pause(&history, &survivors, before(killed), voted_out);
     assert_eq!(history.closed_by_nodes(), 2, "only the dead node's clients were disconnected");
 }
 

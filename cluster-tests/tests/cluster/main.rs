@@ -21,6 +21,11 @@ use carillon_cluster_tests::{
     scene::{FENCE_MARGIN, Scene},
 };
 
+/// A moment shortly before another.
+fn before(moment: Instant) -> Instant {
+    moment.checked_sub(ms(100)).unwrap_or(moment)
+}
+
 /// Milliseconds.
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)

@@ -7,7 +7,7 @@ use carillon_cluster_tests::{
     scene::{Scene, assert_no_pause},
 };
 
-use crate::{assert_fenced, ms, wait_until_closed};
+use crate::{assert_fenced, before, ms, wait_until_closed};
 
 const CUT: Path =
     Path { is_cut: true, delay: std::time::Duration::ZERO, loss: 0.0, reorder: 0.0, duplicate: 0.0 };
@@ -28,7 +28,7 @@ fn cut_off(pick: impl Fn(&Scene, usize) -> usize) {
     scene.recover();
     let (cluster, history) = scene.finish();
     assert_fenced(&cluster, &history, lonely, cut);
-    assert_no_pause(&history, &others, cut - ms(100), until);
+    assert_no_pause(&history, &others, before(cut), until);
     assert_eq!(
         history.closed_by_nodes(),
         2,

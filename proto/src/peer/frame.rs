@@ -90,7 +90,7 @@ impl FrameReader {
     }
 
     /// The next frame's content, decoded.
-    pub fn next<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {
+    pub fn next_message<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {
         let Some((mut frame, prefix)) = self.next_raw()? else { return Ok(None) };
         frame.advance(prefix);
         Ok(Some(M::decode(frame)?))
@@ -138,7 +138,7 @@ mod tests {
                     break;
                 }
                 reader.push(stream.split_to((*cut).min(stream.len())));
-                while let Some(ack) = reader.next().unwrap() {
+                while let Some(ack) = reader.next_message().unwrap() {
                     received.push(ack);
                 }
             }
@@ -149,7 +149,7 @@ mod tests {
         fn strangers_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
             let mut reader = FrameReader::new(64);
             reader.push(bytes.into());
-            while let Ok(Some(_)) = reader.next::<Ack>() {}
+            while let Ok(Some(_)) = reader.next_message::<Ack>() {}
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::{Key, Local, Plane};
 use crate::mesh::{
     Arrival, Inbound,
-    quic::{Channel, PeerError, Receiver},
+    quic::{Channel, PeerError, Receiver, Sender},
 };
 
 impl<L: Local> Plane<L> {
@@ -137,7 +137,7 @@ impl<L: Local> Plane<L> {
         }
     }
 
-    async fn write_acks(&self, key: Key, sender: &mut quinn::SendStream, acks: &Notify) -> PeerError {
+    async fn write_acks(&self, key: Key, sender: &mut Sender, acks: &Notify) -> PeerError {
         let mut receivers = Vec::new();
         // What the stream before could not acknowledge any more.
         let mut through = self.last_acked(key);

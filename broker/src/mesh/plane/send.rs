@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::{Key, Local, Plane, PlaneEvent};
 use crate::{
     clock,
-    mesh::quic::{Link, PeerError, Receiver},
+    mesh::quic::{Link, PeerError, Receiver, Sender},
 };
 
 /// Frames below this size are copied together before they are given to QUIC; larger ones are shared.
@@ -67,7 +67,7 @@ impl<L: Local> Plane<L> {
         }
     }
 
-    async fn write(&self, sender: &mut quinn::SendStream, first: u64, has_more: &Notify) -> PeerError {
+    async fn write(&self, sender: &mut Sender, first: u64, has_more: &Notify) -> PeerError {
         let mut next = first;
         let mut chunks: Vec<Bytes> = Vec::new();
         let mut copied = BytesMut::new();

@@ -6,4 +6,7 @@ mod stream;
 
 pub use certificates::{Credentials, CredentialsError};
 pub use endpoint::{EndpointError, EndpointKeys, EndpointSettings, PeerEndpoint};
+/// The sending direction of a stream.
+pub type Sender = quinn::SendStream;
+
 pub use stream::{Channel, Incoming, Link, PeerError, PeerIdentity, Receiver};
