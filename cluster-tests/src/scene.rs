@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     Cluster, ClusterSettings, PATIENCE, Place, Progress, PublisherPlan, SubscriberPlan, Workload,
-    history::{History, Pauses},
+    history::{Closed, History, Pauses},
 };
 
 /// Nothing has arrived for so long: what is missing by then will not come.
@@ -154,6 +154,20 @@ impl Scene {
             explained.map(|violation| history.explain(violation, self.start)).collect();
         (!verdict.is_clean()).then(|| format!("{verdict}\nof which\n{}", explained.join("\n")))
     }
+}
+
+/// Panics unless the nodes have closed exactly so many confirmed subscriptions.
+pub fn assert_closed(history: &History, expected: usize, start: Instant, why: &str) {
+    let ms = |at: Instant| at.saturating_duration_since(start).as_millis();
+    let closed =
+        history.subscriptions.iter().filter(|subscription| matches!(subscription.closed, Closed::ByNode(_)));
+    let closed: Vec<String> = closed
+        .filter_map(|subscription| {
+            let (confirmed, closed) = (ms(subscription.confirmed?), ms(subscription.closed.at()));
+            Some(format!("node {}, confirmed at {confirmed} ms, closed at {closed} ms", subscription.node))
+        })
+        .collect();
+    assert_eq!(closed.len(), expected, "{why}; nodes closed these:\n{}", closed.join("\n"));
 }
 
 /// Panics when survivors had to wait (P4).

@@ -157,7 +157,8 @@ impl MemberNode {
         loop {
             tokio::select! {
                 changed = is_open.wait_for(|is_open| *is_open) => if changed.is_err() { return Ok(()) },
-                () = self.node.stopped() => return Ok(()),
+                // Whoever waits for the node to have left is not to be cut short.
+                () = self.node.stopped() => return std::future::pending().await,
             }
             let listeners = match Listeners::bind(addr, settings.client_unix.as_deref()) {
                 Ok(listeners) => listeners,

@@ -141,10 +141,13 @@ impl ClusterNode {
                 }
                 () = tokio::time::sleep(expiry) => {}
                 Some(event) = events.recv() => match event {
-                    PlaneEvent::Hole { node } => {
+                    PlaneEvent::Hole { by, .. } | PlaneEvent::Lags { by, .. } if by != incarnation => {}
+                    PlaneEvent::Hole { node, .. } => {
                         return Ok(format!("messages of node {node}, which has left, cannot be had any more"));
                     }
-                    PlaneEvent::Lags { node, incarnation } => self.accuse(node, incarnation),
+                    // A node that has just woken up finds everyone late but itself.
+                    PlaneEvent::Lags { .. } if !self.clients.lease_holds() => {}
+                    PlaneEvent::Lags { node, incarnation, .. } => self.accuse(node, incarnation),
                 },
                 _ = state.changed() => {}
                 _ = progress.changed() => {}

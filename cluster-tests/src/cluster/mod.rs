@@ -23,7 +23,7 @@ use crate::{
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Lines of each node's log that a failure shows.
-const LOG_LINES: usize = 40;
+const LOG_LINES: usize = 80;
 
 /// Messages on their way to a node that keeps up.
 const CAUGHT_UP: u64 = 10;
@@ -43,6 +43,8 @@ pub struct ClusterSettings {
     pub grace: Duration,
     /// Silence after which a link counts as broken.
     pub link_idle: Duration,
+    /// Time over which a node that stops closes its clients.
+    pub drain: Duration,
     /// Shortest election timeout.
     pub election: Duration,
     /// Where all randomness begins.
@@ -59,6 +61,7 @@ impl ClusterSettings {
             eviction: Duration::from_millis(1700),
             grace: Duration::from_millis(50),
             link_idle: Duration::from_millis(800),
+            drain: Duration::from_millis(300),
             election: Duration::from_millis(150),
             seed: seed(),
         }
@@ -112,6 +115,7 @@ impl Cluster {
                 ("--election-ms", ms(settings.election)),
                 ("--grace-ms", ms(settings.grace)),
                 ("--link-idle-ms", ms(settings.link_idle)),
+                ("--drain-ms", ms(settings.drain)),
             ];
             let addrs = [ports.next_addr(), ports.next_addr(), ports.next_addr()];
             Node::new(&format!("n{}", index + 1), addrs, folder.path(), &flags)

@@ -73,7 +73,7 @@ impl Node {
                 command.env_remove(name);
             }
         }
-        let level = std::env::var("CARILLON_LOG_LEVEL").unwrap_or_else(|_| "info,openraft=warn".to_owned());
+        let level = std::env::var("CARILLON_LOG_LEVEL").unwrap_or_else(|_| "info,openraft=error".to_owned());
         command.args(["serve", "--log-level", &level]).args(&self.flags);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.process = Some(command.spawn().expect("the binary can be run"));

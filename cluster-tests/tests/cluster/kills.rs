@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use carillon_cluster_tests::{
     Cluster, ClusterSettings, Path, Place, PublisherPlan, Status, SubscriberPlan, Wire, command,
-    scene::{Scene, assert_no_pause, clients_of},
+    scene::{Scene, assert_closed, assert_no_pause, clients_of},
 };
 use carillon_proto::resp::Value;
 
@@ -24,9 +24,10 @@ fn kill_one(pick: impl Fn(&Scene, usize) -> usize) {
     let voted_out = Instant::now();
     scene.cluster.nodes[victim].start();
     scene.recover();
+    let start = scene.start;
     let (_cluster, history) = scene.finish();
     assert_no_pause(&history, &survivors, before(killed), voted_out);
-    assert_eq!(history.closed_by_nodes(), 2, "only the dead node's clients were disconnected");
+    assert_closed(&history, 2, start, "only the dead node's clients were disconnected");
 }
 
 #[test]
@@ -56,6 +57,7 @@ fn a_dead_nodes_messages_are_with_all_survivors_or_with_none() {
         scene.recover();
         scene.wait_for_answers(1000);
     }
+    let start = scene.start;
     let (_cluster, history) = scene.finish();
     assert!(history.unanswered() > 0, "nothing was on its way");
 }
@@ -154,6 +156,7 @@ fn a_lost_majority_closes_the_last_node_and_comes_back() {
     assert!(scene.cluster.nodes[last].readiness().is_err());
     dead.iter().for_each(|index| scene.cluster.nodes[*index].start());
     scene.recover();
+    let start = scene.start;
     let (cluster, history) = scene.finish();
     assert_fenced(&cluster, &history, last, killed);
 }

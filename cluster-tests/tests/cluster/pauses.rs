@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use carillon_cluster_tests::{
     Cluster, ClusterSettings, Place, PublisherPlan,
-    scene::{Scene, clients_of},
+    scene::{Scene, assert_closed, clients_of},
 };
 
 use crate::ms;
@@ -22,6 +22,7 @@ fn pause_long(pick: impl Fn(&Scene, usize) -> usize) {
     scene.work_for(three_times.saturating_sub(start.elapsed()));
     scene.cluster.go_on(sleeper);
     scene.recover();
+    let start = scene.start;
     let (cluster, history) = scene.finish();
     let woke = cluster.stopped[0].to;
     assert_eq!(
@@ -34,7 +35,7 @@ fn pause_long(pick: impl Fn(&Scene, usize) -> usize) {
         0,
         "the first thing that its publishers see is a close"
     );
-    assert_eq!(history.closed_by_nodes(), 2, "only its own clients were disconnected");
+    assert_closed(&history, 2, start, "only its own clients were disconnected");
 }
 
 #[test]
@@ -62,7 +63,8 @@ fn a_short_pause_under_load_costs_nobody_its_connection() {
         scene.work_for(ms(300));
     }
     scene.recover();
+    let start = scene.start;
     let (_cluster, history) = scene.finish();
-    assert_eq!(history.closed_by_nodes(), 0);
+    assert_closed(&history, 0, start, "nobody has to notice");
     assert_eq!(history.unanswered(), 0);
 }

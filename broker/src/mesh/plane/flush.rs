@@ -51,7 +51,7 @@ impl<L: Local> Plane<L> {
                 }
                 Attempt::Again => tokio::time::sleep(PAUSE).await,
                 Attempt::Lost => {
-                    let _ = self.events.send(PlaneEvent::Hole { node: key.0 });
+                    let _ = self.events.send(PlaneEvent::Hole { by: incarnation, node: key.0 });
                     return;
                 }
             }

@@ -107,6 +107,8 @@ pub enum PlaneCommand {
 pub enum PlaneEvent {
     /// A peer of the view does not keep up.
     Lags {
+        /// The incarnation of this node that says so: what an earlier one has found is not true any more.
+        by: u64,
         /// The peer.
         node: u64,
         /// Its incarnation.
@@ -114,6 +116,8 @@ pub enum PlaneEvent {
     },
     /// Messages of a node that has left cannot be had any more: this node must not go on as if nothing was.
     Hole {
+        /// The incarnation of this node that misses them.
+        by: u64,
         /// The node that has left.
         node: u64,
     },
@@ -389,7 +393,8 @@ impl<L: Local> Plane<L> {
             if state.incarnation != 0 {
                 for (node, incarnation) in state.outbound.laggards(now, self.settings.lag.as_nanos() as Nanos)
                 {
-                    let _ = self.events.send(PlaneEvent::Lags { node, incarnation });
+                    let by = state.incarnation;
+                    let _ = self.events.send(PlaneEvent::Lags { by, node, incarnation });
                 }
             }
         }

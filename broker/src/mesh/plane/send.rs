@@ -51,12 +51,13 @@ impl<L: Local> Plane<L> {
             }
         };
         let mut channel = link.open().await?;
-        channel.send(&StreamHead { kind: Some(stream_head::Kind::Data(open)) }).await?;
+        channel.send(&StreamHead { kind: Some(stream_head::Kind::Data(open.clone())) }).await?;
         let position: Position = channel.receive().await?;
         let position = position.has_started.then_some(position.last);
         let resumed = self.state.borrow_mut().outbound.resume(key.0, key.1, position);
         let Some(first) = resumed else {
-            let _ = self.events.send(PlaneEvent::Lags { node: key.0, incarnation: key.1 });
+            let by = open.incarnation;
+            let _ = self.events.send(PlaneEvent::Lags { by, node: key.0, incarnation: key.1 });
             return Err(PeerError::Protocol(format!("it cannot go on from {position:?}")));
         };
         channel.send(&DataStart { first }).await?;
