@@ -12,6 +12,7 @@ mod directory;
 mod dispatch;
 mod gate;
 mod inbox;
+mod legs;
 mod listener;
 mod live;
 mod node;

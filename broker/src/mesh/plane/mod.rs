@@ -3,6 +3,7 @@
 //! It lives on one thread, that of the first shard, and keeps all its state there without locks. Other threads
 //! give it [`PlaneCommand`]s.
 
+mod clockwork;
 mod flush;
 mod receive;
 mod send;
@@ -64,9 +65,6 @@ pub struct PlaneSettings {
 /// Bytes of recent messages that are kept of each other node: what it may have unacknowledged, and some more, so
 /// that a hole can always be filled.
 const RING_EXTRA: usize = 2;
-
-/// How often peers that lag and messages that are old are looked for.
-const TICK: Duration = Duration::from_millis(100);
 
 /// What the data plane is told.
 #[derive(Debug)]
@@ -357,47 +355,6 @@ impl<L: Local> Plane<L> {
         }
         let node = self.state.borrow().node;
         self.begin(node, 0);
-    }
-
-    /// Completes publishes whose grace is over, though nothing arrives.
-    async fn keep_deadlines(self: Rc<Self>) {
-        loop {
-            let deadline = self.state.borrow().outbound.deadline();
-            let Some(deadline) = deadline else {
-                self.deadline.notified().await;
-                continue;
-            };
-            // No shorter than a fraction of the grace: the next deadlines are near, and most are never reached.
-            let wait = Duration::from_nanos(deadline.saturating_sub(clock::now_ns()));
-            self.deadline_sleeps.set(true);
-            tokio::time::sleep(wait.max(self.settings.grace / 10)).await;
-            self.deadline_sleeps.set(false);
-            self.complete();
-        }
-    }
-
-    async fn tick(self: Rc<Self>) {
-        let mut interval = tokio::time::interval(TICK);
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            interval.tick().await;
-            let now = clock::now_ns();
-            let mut state = self.state.borrow_mut();
-            state
-                .origins
-                .values_mut()
-                .filter_map(|origin| origin.inbound.as_mut())
-                .for_each(|inbound| inbound.age(now));
-            let kept = 2 * self.settings.ring_time.as_nanos() as Nanos;
-            state.departed.retain(|_, departed| now.saturating_sub(departed.since) < kept);
-            if state.incarnation != 0 {
-                for (node, incarnation) in state.outbound.laggards(now, self.settings.lag.as_nanos() as Nanos)
-                {
-                    let by = state.incarnation;
-                    let _ = self.events.send(PlaneEvent::Lags { by, node, incarnation });
-                }
-            }
-        }
     }
 
     fn report(&self) -> PlaneReport {
