@@ -57,7 +57,6 @@ fn a_dead_nodes_messages_are_with_all_survivors_or_with_none() {
         scene.recover();
         scene.wait_for_answers(1000);
     }
-    let start = scene.start;
     let (_cluster, history) = scene.finish();
     assert!(history.unanswered() > 0, "nothing was on its way");
 }
@@ -156,7 +155,6 @@ fn a_lost_majority_closes_the_last_node_and_comes_back() {
     assert!(scene.cluster.nodes[last].readiness().is_err());
     dead.iter().for_each(|index| scene.cluster.nodes[*index].start());
     scene.recover();
-    let start = scene.start;
     let (cluster, history) = scene.finish();
     assert_fenced(&cluster, &history, last, killed);
 }
