@@ -76,11 +76,11 @@ impl ClusterNode {
             if *self.is_removed.borrow() {
                 return Some(Ended::Removed);
             }
-            if self.role().has_failed {
-                return Some(Ended::DiskFailed);
-            }
             if self.is_draining() {
                 return std::future::pending().await;
+            }
+            if self.role().has_failed {
+                return Some(Ended::DiskFailed);
             }
             match self.ask_leader(request::Kind::Enter(wish.clone()), ENTER_TIME_MAX).await {
                 Ok(_) => return None,
@@ -154,7 +154,12 @@ impl ClusterNode {
                 _ = is_removed.changed() => return Err(Ended::Removed),
                 _ = role.changed() => {
                     asks_again = false;
-                    if role.borrow().has_failed {
+                    let has_stopped = role.borrow().has_failed;
+                    if has_stopped && self.is_draining() {
+                        // On purpose: it has left.
+                        return std::future::pending().await;
+                    }
+                    if has_stopped {
                         return Err(Ended::DiskFailed);
                     }
                     self.ask_for_lease(incarnation, lease, &answers);
