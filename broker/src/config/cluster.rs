@@ -13,7 +13,8 @@ pub struct ClusterFlags {
     /// Host and port under which other nodes reach this one; --peer-addr if not given.
     #[arg(long, env = "CARILLON_ADVERTISE_ADDR", value_name = "HOST:PORT")]
     pub advertise_addr: Option<String>,
-    /// Where other nodes are found: host:port, several with commas. A DNS name may stand for many nodes.
+    /// Where other nodes are found: host:port, or _service._udp.domain for SRV records; several with commas. A DNS
+    /// name may stand for many nodes.
     #[arg(long, env = "CARILLON_PEERS", value_delimiter = ',', value_name = "HOST:PORT")]
     pub peers: Vec<String>,
     /// Nodes that have to be there before a cluster is formed; those in --peers and this one if not given.
@@ -127,8 +128,10 @@ impl ClusterFlags {
                     .to_owned(),
             );
         }
-        if let Some(peer) = self.peers.iter().find(|peer| !peer.contains(':')) {
-            return wrong(format!("--peers '{peer}' is not of the form host:port"));
+        if let Some(peer) = self.peers.iter().find(|peer| !peer.contains(':') && !peer.starts_with('_')) {
+            return wrong(format!(
+                "--peers '{peer}' is neither of the form host:port nor _service._udp.domain"
+            ));
         }
         let slowest_election = 3 * 2 * self.election_ms + self.renewal_ms();
         if self.lease_ms <= slowest_election {
