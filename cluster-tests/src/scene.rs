@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     Cluster, ClusterSettings, PATIENCE, Place, Progress, PublisherPlan, SubscriberPlan, Workload,
-    history::{Closed, History, Pauses},
+    history::{Answer, Closed, History, Pauses},
 };
 
 /// Nothing has arrived for so long: what is missing by then will not come.
@@ -168,6 +168,23 @@ pub fn assert_closed(history: &History, expected: usize, start: Instant, why: &s
         })
         .collect();
     assert_eq!(closed.len(), expected, "{why}; nodes closed these:\n{}", closed.join("\n"));
+}
+
+/// Panics when a PUBLISH was never answered.
+pub fn assert_all_answered(history: &History, start: Instant, why: &str) {
+    let ms = |at: Instant| at.saturating_duration_since(start).as_secs_f64() * 1000.0;
+    let all = history.publications.iter().enumerate();
+    let unanswered: Vec<String> = all
+        .flat_map(|(publisher, publications)| {
+            publications.iter().map(move |publication| (publisher, publication))
+        })
+        .filter(|(_, publication)| publication.answer == Answer::Never)
+        .map(|(publisher, publication)| {
+            let (node, connection, sent) = (publication.node, publication.connection, ms(publication.sent));
+            format!("publisher {publisher} on node {node}, connection {connection}, sent at {sent} ms")
+        })
+        .collect();
+    assert!(unanswered.is_empty(), "{why}; these were not answered:\n{}", unanswered.join("\n"));
 }
 
 /// Panics when survivors had to wait (P4).

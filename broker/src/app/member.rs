@@ -156,9 +156,11 @@ impl MemberNode {
         let mut is_open = self.clients.is_open.subscribe();
         loop {
             tokio::select! {
-                changed = is_open.wait_for(|is_open| *is_open) => if changed.is_err() { return Ok(()) },
+                // First: a node that stops does not open its port once more.
+                biased;
                 // Whoever waits for the node to have left is not to be cut short.
                 () = self.node.stopped() => return std::future::pending().await,
+                changed = is_open.wait_for(|is_open| *is_open) => if changed.is_err() { return Ok(()) },
             }
             let listeners = match Listeners::bind(addr, settings.client_unix.as_deref()) {
                 Ok(listeners) => listeners,
