@@ -1,7 +1,7 @@
 //! Keeping one link to every other member, and answering whoever connects.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -144,12 +144,24 @@ impl ClusterNode {
     /// Sees to it that there is a link to every other member.
     pub async fn keep_links(self: Arc<Self>) {
         let mut missing: BTreeMap<String, Instant> = BTreeMap::new();
+        let (mut looked_up, mut elsewhere) = (None::<Instant>, BTreeSet::new());
         let mut interval = tokio::time::interval(ROUND);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let dialling = Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::<String>::new()));
+        let dialling = Arc::new(std::sync::Mutex::new(BTreeSet::<String>::new()));
         loop {
             interval.tick().await;
-            let wanted = self.addrs_without_link();
+            let mut wanted = self.addrs_without_link();
+            if self.links.all().is_empty() && !wanted.is_empty() {
+                // Nobody can be reached where the log says: look where the settings say, too.
+                if looked_up.is_none_or(|at| at.elapsed() >= OTHER_WAY_AFTER) {
+                    looked_up = Some(Instant::now());
+                    let found = discovery::resolve(&self.settings.peers);
+                    elsewhere = tokio::time::timeout(OTHER_WAY_AFTER, found).await.unwrap_or_default().addrs;
+                }
+                for addr in &elsewhere {
+                    wanted.entry(addr.to_string()).or_insert(false);
+                }
+            }
             missing.retain(|addr, _| wanted.contains_key(addr));
             for (addr, is_ours_to_dial) in wanted {
                 let since = missing.entry(addr.clone()).or_insert_with(Instant::now);
@@ -191,10 +203,6 @@ impl ClusterNode {
             let told = lock(&self.told_addrs).clone();
             let linked: Vec<String> = self.links.all().iter().map(|link| link.addr().to_string()).collect();
             wanted.extend(told.into_iter().filter(|addr| !linked.contains(addr)).map(|addr| (addr, true)));
-        } else if wanted.len() == state.members.len() - 1 && state.members.len() > 1 {
-            // Nobody can be reached where the log says: look where the settings say.
-            let others = self.settings.peers.iter().filter(|peer| **peer != self.settings.advertise);
-            wanted.extend(others.map(|peer| (peer.clone(), false)));
         }
         wanted
     }
