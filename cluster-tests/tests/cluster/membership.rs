@@ -96,8 +96,8 @@ fn a_rolling_restart_under_load_costs_reconnects_only() {
     }
     let start = scene.start;
     let (_cluster, history) = scene.finish();
-    assert_all_answered(&history, start, "what a node was sent it answers before it goes");
     assert_closed(&history, 6, start, "each node's two subscribers, once");
+    assert_all_answered(&history, start, "what a node was sent it answers before it goes");
     let longest = history.pauses(&[0, 1, 2], start, start + Duration::from_secs(600)).wait;
     assert!(longest <= ms(500), "a PUBLISH waited {longest:?}");
 }
