@@ -88,8 +88,16 @@ pub fn serve_here(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
 pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     settings.cluster.check()?;
     let is_member = settings.cluster.peer_addr.is_some();
-    let listeners = Listeners::bind(settings.client_addr, settings.client_unix.as_deref())?;
-    let client_addr = listeners.addr;
+    // A member's port opens when it is in the view: until then no client may get as far as the backlog.
+    let listeners = if is_member {
+        None
+    } else {
+        Some(Listeners::bind(settings.client_addr, settings.client_unix.as_deref())?)
+    };
+    let client_addr = match &listeners {
+        Some(listeners) => listeners.addr,
+        None => Listeners::check(settings.client_addr)?,
+    };
     let admin = Admin::bind(settings.admin_addr).await?;
     let disk = open_disk(settings, is_member)?;
     let node_settings = node_settings(settings, client_addr.port(), log);
@@ -109,14 +117,13 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     let operators =
         Operators { name: settings.name.clone(), node: Arc::clone(&node), member: member.clone() };
     let admin = tokio::spawn(admin.serve(Arc::new(operators)));
-    let result = match &member {
-        None => {
+    let result = match (&member, listeners) {
+        (None, None) => unreachable!("a node on its own listens from the start"),
+        (None, Some(listeners)) => {
             tracing::info!("ready for clients");
             listeners.serve(Arc::clone(&node), std::future::pending()).await.map_err(RunError::from)
         }
-        Some(member) => {
-            // Bound only to see that it can be: it opens when the node is in the view.
-            drop(listeners);
+        (Some(member), _) => {
             tokio::select! {
                 ended = member.run(settings, disk) => ended,
                 ended = member.keep_port(settings, client_addr) => ended.map_err(RunError::from),

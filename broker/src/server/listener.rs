@@ -67,6 +67,14 @@ impl Listeners {
         Ok(Self { tcp, unix, addr })
     }
 
+    /// Sees that a TCP address can be listened on, without a client ever getting through. Returns it with the port
+    /// that was chosen when 0 was asked for.
+    pub fn check(addr: SocketAddr) -> Result<SocketAddr, ListenError> {
+        let tcp_error = |source| ListenError::Tcp { addr, source };
+        let local = bind_socket(addr).and_then(|socket| socket.local_addr()).map_err(tcp_error)?;
+        local.as_socket().ok_or_else(|| tcp_error(io::ErrorKind::AddrNotAvailable.into()))
+    }
+
     /// Accepts until the node stops or `closed` is over, then closes the sockets.
     pub async fn serve(self, node: Arc<Node>, closed: impl Future<Output = ()>) -> io::Result<()> {
         let tcp = tokio::net::TcpListener::from_std(self.tcp)?;
@@ -150,13 +158,18 @@ fn refuse(node: &Node, socket: Socket) {
 }
 
 fn bind_tcp(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bind_socket(addr)?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn bind_socket(addr: SocketAddr) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::STREAM, None)?;
     // A node that restarts must get its port back while old connections linger.
     socket.set_reuse_address(true)?;
     socket.bind(&addr.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {

@@ -1,6 +1,12 @@
 //! The reading half of a connection: requests are run straight from what has been read.
 
-use std::{io, rc::Rc, sync::atomic::Ordering, task::Poll};
+use std::{
+    io,
+    rc::Rc,
+    sync::atomic::Ordering,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use carillon_proto::resp::RequestDecoder;
 
@@ -18,6 +24,10 @@ const PUBLISHES_IN_FLIGHT_MAX: usize = 1024;
 /// Bytes that may wait for a client before its further commands do. Bounds what a client can ask for without
 /// reading the answers.
 const UNREAD_REPLIES_MAX: usize = 1024 * 1024;
+
+/// How long a connection that is to leave may go on sending before all that it sent is answered. One that never
+/// stops has to be closed in the middle.
+const BUSY_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Why a connection's task does not run further commands.
 enum Stop {
@@ -37,12 +47,14 @@ pub(super) struct Reader<'a> {
     decoder: RequestDecoder,
     /// Input that could not be run yet. Empty, and without memory, most of the time.
     input: Vec<u8>,
+    /// Since when it has been found busy though it is to leave.
+    busy_since: Option<Instant>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(shard: &'a Rc<Shard>, connection: &'a Rc<Connection>) -> Self {
         let decoder = RequestDecoder::new(shard.node.settings.argument_bytes_max);
-        Self { shard, connection, decoder, input: Vec::new() }
+        Self { shard, connection, decoder, input: Vec::new(), busy_since: None }
     }
 
     /// Reads and runs until something ends the connection.
@@ -120,8 +132,17 @@ impl<'a> Reader<'a> {
         let (stop, has_more) = match self.read_now() {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // While the node drains, this is the moment at which all that was sent has been read.
-                return Ok(if self.connection.is_leaving.get() { None } else { Some(Stop::NeedsInput) });
+                // While the node drains, this is the moment at which all that was sent has been read. It has to be
+                // answered as well: what the client sends while its answer is awaited belongs to it.
+                if !self.connection.is_leaving.get() {
+                    return Ok(Some(Stop::NeedsInput));
+                }
+                let busy_since = *self.busy_since.get_or_insert_with(Instant::now);
+                if self.connection.publishes_in_flight() == 0 || busy_since.elapsed() > BUSY_TIME_MAX {
+                    return Ok(None);
+                }
+                self.wait_for_room().await;
+                return Ok(Some(Stop::NeedsInput));
             }
             Err(error) => return Err(error),
         };

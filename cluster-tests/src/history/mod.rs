@@ -14,7 +14,10 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 pub use pauses::Pauses;
 pub use verdict::{Verdict, Violation};
@@ -146,6 +149,8 @@ pub struct Bounds {
 pub struct History {
     /// By publisher, then sequence number.
     pub publications: Vec<Vec<Publication>>,
+    /// Publisher and number of each publishing connection that has ended, and when its publisher saw that.
+    pub hangups: BTreeMap<(usize, u32), Instant>,
     /// In no particular order.
     pub subscriptions: Vec<Subscription>,
     /// When nodes were stopped.

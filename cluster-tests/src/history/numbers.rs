@@ -73,9 +73,11 @@ impl History {
         self.subscriptions.iter().filter(is_there).count()
     }
 
-    /// Connections that the nodes closed.
+    /// Confirmed subscriptions that the nodes closed.
     pub fn closed_by_nodes(&self) -> usize {
-        let is_by_node = |subscription: &&Subscription| matches!(subscription.closed, Closed::ByNode(_));
+        let is_by_node = |subscription: &&Subscription| {
+            subscription.confirmed.is_some() && matches!(subscription.closed, Closed::ByNode(_))
+        };
         self.subscriptions.iter().filter(is_by_node).count()
     }
 

@@ -33,6 +33,7 @@ pub(super) async fn run(stage: Rc<Stage>, publisher: usize, plan: PublisherPlan)
         let mut talk =
             Talk { stage: &stage, publisher, plan: &plan, connection, node, waiting: VecDeque::new() };
         talk.run(stream).await;
+        stage.history.borrow_mut().hangups.insert((publisher, connection), Instant::now());
         let unanswered = talk.waiting.len() as u64;
         stage.counters.waiting.fetch_sub(unanswered, Relaxed);
         connection += 1;
