@@ -78,7 +78,7 @@ async fn readyz<S: Source>(State(source): State<Arc<S>>) -> impl IntoResponse {
     }
 }
 
-/// The content type of the text format (OpenMetrics 1.0).
+/// The content type of the text format (`OpenMetrics` 1.0).
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 async fn scrape<S: Source>(State(source): State<Arc<S>>) -> impl IntoResponse {
