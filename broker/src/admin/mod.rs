@@ -1,16 +1,20 @@
-//! The port for operators: is the node alive, is it ready, how is it? Plain HTTP, for probes and tools.
+//! The port for operators: is the node alive, is it ready, how is it, what are its numbers? Plain HTTP, for probes and tools.
+
+mod metrics;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_TYPE},
     response::IntoResponse,
     routing::{get, post},
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
+
+pub use metrics::{Kind, Labels, Metric};
 
 /// Where the answers come from.
 pub trait Source: Send + Sync + 'static {
@@ -19,6 +23,9 @@ pub trait Source: Send + Sync + 'static {
 
     /// Has the node leave its cluster and stop.
     fn stop(&self);
+
+    /// Numbers for Prometheus.
+    fn metrics(&self) -> Vec<Metric>;
 
     /// How the node is, as JSON.
     fn status(&self) -> impl Future<Output = Value> + Send;
@@ -57,6 +64,7 @@ impl Admin {
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(readyz::<S>))
             .route("/status", get(status::<S>))
+            .route("/metrics", get(scrape::<S>))
             .route("/drain", post(drain::<S>))
             .with_state(source);
         axum::serve(self.listener, router).await
@@ -67,6 +75,20 @@ async fn readyz<S: Source>(State(source): State<Arc<S>>) -> impl IntoResponse {
     match source.readiness() {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
+    }
+}
+
+/// The content type of the text format (`OpenMetrics` 1.0).
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+async fn scrape<S: Source>(State(source): State<Arc<S>>) -> impl IntoResponse {
+    match metrics::render(source.metrics()) {
+        Ok(text) => (StatusCode::OK, [(CONTENT_TYPE, METRICS_TYPE)], text),
+        Err(error) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            [(CONTENT_TYPE, "text/plain")],
+            format!("no metrics: {error}\n"),
+        ),
     }
 }
 

@@ -3,6 +3,7 @@
 mod clients;
 mod dev;
 mod member;
+mod metrics;
 mod plane;
 
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
@@ -11,7 +12,7 @@ use ahash::RandomState;
 use serde_json::{Value, json};
 
 use crate::{
-    admin::{Admin, AdminError, Source},
+    admin::{Admin, AdminError, Metric, Source},
     cluster::{Condition, StartError},
     config::{ServeSettings, SettingsError},
     mesh::quic::EndpointError,
@@ -180,6 +181,10 @@ impl Source for Operators {
             Condition::Joining(why) | Condition::Entering(why) => Err(why.clone()),
             Condition::Draining => Err("the node is draining".to_owned()),
         }
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        self.numbers()
     }
 
     fn stop(&self) {

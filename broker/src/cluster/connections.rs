@@ -100,6 +100,7 @@ impl ClusterNode {
         self.links.set(link.clone());
         self.serve_streams(&link).await;
         self.links.remove(&link);
+        Self::count(&self.counters.links_lost);
         let reason = link.closed().await;
         tracing::info!(peer = link.peer.node, name = link.peer.name, reason, "link lost");
     }

@@ -49,6 +49,7 @@ impl ClusterNode {
         }
         if leases.as_ref().is_none_or(|leases| leases.term() != role.term) {
             tracing::info!(term = role.term, voters = ?role.voters, "this node leads");
+            Self::count(&self.counters.elections_won);
             *leases = Some(LeaderLeases::new(self.node(), role.term, self.settings.times, clock::now_ns()));
         }
         true
@@ -69,6 +70,7 @@ impl ClusterNode {
                 tracing::warn!(node, %error, "could not vote out a node");
                 return;
             }
+            Self::count(&self.counters.evictions);
         }
     }
 

@@ -59,6 +59,7 @@ impl ClusterNode {
     fn leave_view(&self, why: &str) {
         let clients = self.clients.count();
         self.clients.fence();
+        Self::count(&self.counters.fences);
         self.incarnation.send_replace(0);
         let _ = self.plane.send(PlaneCommand::Fence);
         self.set_condition(Condition::Entering(format!("fenced: {why}")));

@@ -16,5 +16,5 @@ mod status;
 pub use identity::{Identity, endpoint_keys};
 pub use lease::{Grant, LeaderLeases, LeaseTimes, MemberLease};
 pub use member::Ended;
-pub use node::{Clients, ClusterNode, ClusterSettings, Condition};
+pub use node::{Clients, ClusterNode, ClusterSettings, Condition, Counters};
 pub use start::StartError;

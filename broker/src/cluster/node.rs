@@ -1,7 +1,10 @@
 //! What the tasks of a cluster node share.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -71,6 +74,21 @@ pub enum Condition {
     Draining,
 }
 
+/// How often things have happened since the process started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Views installed.
+    pub views: AtomicU64,
+    /// Times that this node was fenced.
+    pub fences: AtomicU64,
+    /// Nodes that it has voted out as the leader.
+    pub evictions: AtomicU64,
+    /// Terms in which it has led.
+    pub elections_won: AtomicU64,
+    /// Links that broke.
+    pub links_lost: AtomicU64,
+}
+
 /// A cluster node.
 #[derive(Debug)]
 pub struct ClusterNode {
@@ -91,6 +109,8 @@ pub struct ClusterNode {
     pub(super) condition: watch::Sender<Condition>,
     /// The incarnation for which this node works now.
     pub(super) incarnation: watch::Sender<u64>,
+    /// How often things have happened.
+    pub counters: Counters,
     /// Set when another node says that this one is no member any more.
     pub(super) is_removed: watch::Sender<bool>,
     /// Addresses of other members, told when this one joined.
@@ -128,6 +148,7 @@ impl ClusterNode {
             leases: Mutex::new(None),
             condition: watch::Sender::new(Condition::Joining("just started".to_owned())),
             incarnation: watch::Sender::new(0),
+            counters: Counters::default(),
             is_removed: watch::Sender::new(false),
             told_addrs: Mutex::new(Vec::new()),
         })
@@ -158,6 +179,11 @@ impl ClusterNode {
         *self.incarnation.borrow()
     }
 
+    /// Until when the lease holds, on the clock of leases.
+    pub fn lease_until(&self) -> u64 {
+        self.clients.lease_until()
+    }
+
     /// The other nodes of the view that can be reached.
     pub fn peers_in_view(&self) -> Vec<Link> {
         let Some(state) = self.state() else { return Vec::new() };
@@ -185,6 +211,11 @@ impl ClusterNode {
 
     pub(super) fn leases(&self) -> MutexGuard<'_, Option<LeaderLeases>> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one more.
+    pub(super) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn set_condition(&self, condition: Condition) {

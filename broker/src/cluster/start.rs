@@ -117,6 +117,7 @@ impl ClusterNode {
             let (view, voters) = (self.view(), self.voters());
             if told.as_ref() != Some(&(view.clone(), voters.clone())) {
                 if told.as_ref().is_none_or(|(before, _)| *before != view) {
+                    Self::count(&self.counters.views);
                     tracing::info!(epoch = view.epoch, members = ?view.members.keys().collect::<Vec<_>>(), "view");
                 }
                 let _ = self.plane.send(PlaneCommand::Install { view: view.clone(), voters: voters.clone() });

@@ -158,6 +158,14 @@ impl<T> Outbound<T> {
 
     /// Moves publishes that are complete by now into `completions`, in their order.
     pub fn complete(&mut self, now: Nanos, completions: &mut Vec<Completion<T>>) {
+        let before = completions.len();
+        self.take_complete(now, completions);
+        if completions.len() > before {
+            self.forget_acked();
+        }
+    }
+
+    fn take_complete(&mut self, now: Nanos, completions: &mut Vec<Completion<T>>) {
         if self.pending.is_empty() {
             return;
         }
@@ -316,6 +324,18 @@ mod tests {
         assert_eq!(outbound.resume(2, 20, Some(0)), None, "it cannot have less");
         assert_eq!(outbound.resume(2, 21, None), None, "another incarnation is not in the view");
         assert_eq!(outbound.resume(3, 30, Some(9)), None, "nobody has what was never sent");
+    }
+
+    /// It once kept all it had ever published when there was nobody to acknowledge it, until publishers had to wait.
+    #[test]
+    fn a_node_alone_keeps_nothing_that_is_answered() {
+        let mut outbound = outbound(&[], &[1]);
+        for ticket in 0..100 {
+            outbound.publish(Bytes::from_static(&[0; 100]), ticket, 0);
+            assert_eq!(completed(&mut outbound, 0), [(ticket, 0)]);
+        }
+        assert!(!outbound.is_full());
+        assert_eq!(outbound.ring.bytes(), 0);
     }
 
     #[test]
