@@ -90,6 +90,15 @@ impl History {
         self.publications.iter().flatten().filter(is_after).count()
     }
 
+    /// The longest time that an answer took, of all that came.
+    pub fn longest_answer(&self) -> Duration {
+        let waits = self.publications.iter().flatten().filter_map(|publication| match publication.answer {
+            Answer::Receivers(_, at) => Some(at - publication.sent),
+            Answer::Never | Answer::Refused(_) => None,
+        });
+        waits.max().unwrap_or_default()
+    }
+
     /// Messages that were never answered.
     pub fn unanswered(&self) -> usize {
         self.publications.iter().flatten().filter(|publication| publication.answer == Answer::Never).count()
