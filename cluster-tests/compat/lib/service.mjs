@@ -36,9 +36,10 @@ export class Service {
     const upstream = net.connect(node.clientPort, '127.0.0.1').setNoDelay();
     this.#nodes.set(client, node);
     client.once('close', () => this.#nodes.delete(client));
-    // What was sent before the end arrives before the end, in both directions; a reset is passed on as one.
+    // What was sent before the end arrives before the end, in both directions. A reset becomes an end: Node 20 may hang at its own
+    // end after `resetAndDestroy`.
     client.pipe(upstream).pipe(client);
-    upstream.once('error', () => client.resetAndDestroy());
+    upstream.once('error', () => client.destroy());
     client.once('close', () => upstream.destroy());
   }
 }
