@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 const at = (name) => new URL(`./results/${name}`, import.meta.url);
 const rows = readFileSync(at('rows.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
-const key = ({ package: name, version, adapter = '', mode = '', protocol = '' }) => [name, version, adapter, mode, protocol].join(' ');
+const key = ({ package: name, version, adapter = '', mode = '', protocol = '', nodes }) =>
+  [name, version, adapter, mode, protocol, nodes ? `${nodes} nodes` : ''].join(' ');
 rows.sort((one, other) => key(one).localeCompare(key(other), 'en', { numeric: true }));
 writeFileSync(at('compat.json'), `${JSON.stringify(rows, null, 1)}\n`);
 

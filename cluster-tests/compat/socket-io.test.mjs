@@ -60,7 +60,7 @@ describe('the broker restarts', () => {
   for (const combination of combinations) {
     const reconnects = async () => {
       const { stage } = combination;
-      await stage.bothServersCounted({ timeoutMs: RECONNECT_TIMEOUT_MS });
+      await stage.allServersCounted({ timeoutMs: RECONNECT_TIMEOUT_MS });
       await delivery['broadcast from either server'](stage);
       await delivery['rooms, each member once'](stage);
       await membership['fetchSockets of everyone'](stage);

@@ -52,6 +52,19 @@ export class Visitor {
     await this.page.locator('#link', { hasText: state }).waitFor();
   }
 
+  /** From here on, everything that the bar shows of the connection is kept for `linkStates`. */
+  async followLink() {
+    await this.page.evaluate(() => {
+      const link = document.querySelector('#link');
+      window.linkStates = [link.textContent];
+      new MutationObserver(() => window.linkStates.push(link.textContent)).observe(link, { childList: true });
+    });
+  }
+
+  linkStates() {
+    return this.page.evaluate(() => window.linkStates);
+  }
+
   async isIn(room) {
     await this.page.getByRole('heading', { name: `# ${room}`, exact: true }).waitFor();
   }

@@ -7,8 +7,8 @@ import assert from 'node:assert/strict';
  * what it carried.
  */
 export async function onlyReceivedBy(stage, server, event, expected, args) {
-  await stage.fence(server, [...stage.everyone, stage.chatA, stage.chatB]);
-  for (const listener of [...stage.everyone, stage.chatA, stage.chatB]) {
+  await stage.fence(server, stage.listeners);
+  for (const listener of stage.listeners) {
     const copies = listener.received.filter((entry) => entry.event === event);
     assert.equal(copies.length, expected.includes(listener) ? 1 : 0, `copies of '${event}' that reached ${listener.name}`);
     if (args && copies.length > 0) assert.deepEqual(copies[0].args, args, `what '${event}' carried to ${listener.name}`);

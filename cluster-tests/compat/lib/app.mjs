@@ -24,6 +24,7 @@ const io = new Server(http, {
 });
 
 const serverSideEvents = [];
+const app = { io, serverSideEvents, connectionErrors };
 for (const namespace of ['/', '/chat']) {
   io.of(namespace).on('connection', (socket) => {
     socket.data.name = socket.handshake.auth.name;
@@ -42,7 +43,7 @@ await once(http, 'listening');
 
 process.on('message', async ({ id, operation, args }) => {
   try {
-    process.send({ id, result: await operations[operation]({ io, serverSideEvents, connectionErrors }, args) });
+    process.send({ id, result: await operations[operation](app, args) });
   } catch (error) {
     process.send({ id, error: error.message, responses: error.responses });
   }

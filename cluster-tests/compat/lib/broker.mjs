@@ -39,6 +39,11 @@ export class Broker {
     return broker;
   }
 
+  /** Where the Socket.IO server with this number connects: one broker has one address. */
+  portOf() {
+    return this.port;
+  }
+
   get url() {
     return `redis://127.0.0.1:${this.port}`;
   }
@@ -57,16 +62,6 @@ export class Broker {
   /** One command over the suite's own connection, for instance `command('PUBSUB', 'NUMSUB', channel)`. */
   command(...words) {
     return this.#control.command(...words);
-  }
-
-  /** Waits until exactly `count` connections are subscribed to the shard channel, as the broker itself counts them. */
-  async shardSubscribers(channel, count) {
-    let seen;
-    await eventually(
-      `PUBSUB SHARDNUMSUB ${channel} is ${count}`,
-      async () => (seen = (await this.command('PUBSUB', 'SHARDNUMSUB', channel))[1]) === count,
-      { describe: () => `(it is ${seen})` },
-    );
   }
 
   async #launch() {
@@ -123,7 +118,7 @@ function commandLine(port, folder) {
   ];
 }
 
-function carillonBinary() {
+export function carillonBinary() {
   const binary = process.env.CARILLON_BIN || DEFAULT_BINARY;
   if (!existsSync(binary)) {
     throw new Error(`no broker to test at ${binary}: run 'cargo build --release', set CARILLON_BIN, or set BROKER=redis`);

@@ -52,5 +52,15 @@ export const operations = {
 
   serverSideEvents: ({ serverSideEvents }) => serverSideEvents,
 
+  /** From here on it emits 1, 2, 3 and so on, until `stopTicking`, which tells the last number. */
+  startTicking: (app, { event, everyMs }) => {
+    app.ticks = 0;
+    app.ticking = setInterval(() => app.io.emit(event, ++app.ticks), everyMs);
+  },
+  stopTicking: (app) => {
+    clearInterval(app.ticking);
+    return app.ticks;
+  },
+
   connectionErrors: ({ connectionErrors }) => connectionErrors,
 };

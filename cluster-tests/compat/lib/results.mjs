@@ -13,7 +13,10 @@ export class Row {
   #passed = 0;
   #failed = [];
 
-  /** `what`: { package, version, adapter, mode, protocol }; the last three are absent where the package has no such choice. */
+  /**
+   * `what`: { package, version, adapter, mode, protocol, nodes }. Adapter, mode and protocol are absent where the package has no such
+   * choice, nodes where it was one.
+   */
   constructor(what) {
     this.#what = what;
   }

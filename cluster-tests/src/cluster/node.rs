@@ -171,6 +171,11 @@ impl Node {
         }
     }
 
+    /// Asks its admin port: the status code and what comes with it; `None` when it does not answer.
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        get(self.admin, path)
+    }
+
     /// Its whole log.
     pub fn log(&self) -> String {
         let mut bytes = Vec::new();

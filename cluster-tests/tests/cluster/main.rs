@@ -10,6 +10,7 @@ mod formation;
 mod kills;
 mod membership;
 mod networks;
+mod operators;
 mod partitions;
 mod pauses;
 
