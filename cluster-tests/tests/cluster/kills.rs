@@ -159,6 +159,25 @@ fn a_lost_majority_closes_the_last_node_and_comes_back() {
     assert_fenced(&cluster, &history, last, killed);
 }
 
+/// Publishers that wait for a majority, and so send nothing more, are answered once it is back.
+#[test]
+fn a_majority_that_is_back_within_the_lease_answers_what_has_waited() {
+    let cluster = Cluster::form(ClusterSettings::of(3));
+    let (_, subscribers) = clients_of(&[0, 1, 2]);
+    let mut scene = Scene::with(cluster, vec![PublisherPlan::steady(Place::Only(0))], subscribers);
+    for _ in 0..3 {
+        scene.wait_for_answers(100);
+        for node in [1, 2] {
+            scene.cluster.nodes[node].kill();
+        }
+        for node in [1, 2] {
+            scene.cluster.nodes[node].start();
+        }
+        scene.recover();
+    }
+    scene.finish();
+}
+
 /// What Raft has committed is there after all have been killed at once (P6).
 #[test]
 fn all_are_killed_and_come_back_as_who_they_were() {

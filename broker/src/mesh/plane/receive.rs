@@ -83,19 +83,20 @@ impl<L: Local> Plane<L> {
     async fn read(&self, key: Key, first: u64, receiver: &mut Receiver, acks: &Notify) -> PeerError {
         let mut number = first;
         loop {
-            if let Err(error) = receiver.read().await {
-                return error;
-            }
-            // Checked here and not by a timer alone: the process may have been paused until just now.
-            if !self.local.may_act() {
-                return PeerError::Stream("this node's lease is over".to_owned());
-            }
+            // What has arrived together with the frame before this stream of messages is here already, and nothing
+            // may follow it: its publishers wait for their answers.
+            let mut may_act = false;
             loop {
                 let (frame, prefix) = match receiver.next_raw() {
                     Ok(Some(frame)) => frame,
                     Ok(None) => break,
                     Err(error) => return error,
                 };
+                // Checked here and not by a timer alone: the process may have been paused until just now.
+                may_act = may_act || self.local.may_act();
+                if !may_act {
+                    return PeerError::Stream("this node's lease is over".to_owned());
+                }
                 let mut content = frame.clone();
                 content.advance(prefix);
                 let message = match Publish::decode(content) {
@@ -108,6 +109,9 @@ impl<L: Local> Plane<L> {
                 number += 1;
             }
             acks.notify_one();
+            if let Err(error) = receiver.read().await {
+                return error;
+            }
         }
     }
 
