@@ -18,7 +18,14 @@ impl History {
             for (sequence, publication) in publications.iter().enumerate() {
                 verdict.published += 1;
                 match &publication.answer {
-                    Answer::Never => {}
+                    Answer::Never => {
+                        let due = self.due(publication.node, publication.sent, bounds.answer_max);
+                        let ended = self.hangups.get(&(publisher, publication.connection));
+                        if let Some(ended) = ended.filter(|ended| **ended > due) {
+                            let waited = *ended - publication.sent;
+                            verdict.add(Violation::NeverAnswered { publisher, sequence, waited });
+                        }
+                    }
                     Answer::Refused(text) => {
                         verdict.add(Violation::PublishRefused { publisher, sequence, text: text.clone() });
                     }

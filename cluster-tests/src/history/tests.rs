@@ -235,6 +235,20 @@ fn errors_and_answers_after_clients_gave_up_are_found() {
     );
 }
 
+/// A publisher whose connection stays open and deaf.
+#[test]
+fn an_answer_that_never_comes_is_found_unless_the_connection_ends_in_time() {
+    let (mut history, start) = clean();
+    history.publications[1][19].answer = Answer::Never;
+    history.hangups.insert((1, 1), start + ms(5000));
+    assert_eq!(violations(&history), [], "it was closed before clients give up");
+    history.hangups.insert((1, 1), start + ms(5300));
+    let found = violations(&history);
+    assert!(matches!(found[..], [Violation::NeverAnswered { publisher: 1, sequence: 19, .. }]), "{found:?}");
+    history.stopped.push(Stopped { node: 1, from: start + ms(1000), to: start + ms(2000) });
+    assert_eq!(violations(&history), [], "its node was stopped meanwhile");
+}
+
 #[test]
 fn silences_are_measured_among_the_given_nodes() {
     let (mut history, start) = clean();

@@ -32,6 +32,8 @@ pub enum Violation {
     Miscounted { publisher: usize, sequence: usize, answered: i64, possible: (i64, i64) },
     /// Answered after clients have given up (P7).
     AnsweredLate { publisher: usize, sequence: usize, waited: Duration },
+    /// Not answered on a connection that stayed open, though clients have given up (P2, P7).
+    NeverAnswered { publisher: usize, sequence: usize, waited: Duration },
     /// A PUBLISH answered with an error (P7).
     PublishRefused { publisher: usize, sequence: usize, text: String },
     /// A SUBSCRIBE answered with an error (P7).
@@ -51,6 +53,7 @@ impl Violation {
             | Self::Split { publisher, sequence, .. }
             | Self::Miscounted { publisher, sequence, .. }
             | Self::AnsweredLate { publisher, sequence, .. }
+            | Self::NeverAnswered { publisher, sequence, .. }
             | Self::PublishRefused { publisher, sequence, .. } => Some((publisher, sequence)),
             Self::SubscribeRefused { .. } => None,
         }
@@ -67,7 +70,10 @@ impl Violation {
             | Self::Invented { subscription, .. }
             | Self::SubscribeRefused { subscription, .. } => vec![subscription],
             Self::Split { with, without, .. } => vec![with, without],
-            Self::Miscounted { .. } | Self::AnsweredLate { .. } | Self::PublishRefused { .. } => Vec::new(),
+            Self::Miscounted { .. }
+            | Self::AnsweredLate { .. }
+            | Self::NeverAnswered { .. }
+            | Self::PublishRefused { .. } => Vec::new(),
         }
     }
 }
