@@ -18,10 +18,10 @@ The same features with the Socket.IO servers on different nodes of a cluster. Th
 message once and in order, and notice nothing. Those on the node that is gone connect again, and everything works; no
 server process ends, and no \`fetchSockets\` or \`serverSideEmit\` that is asked after the view has changed times out.
 
-What no broker can help: when a node is killed, node-redis rejects what it had sent there and got no answer to. The classic
-adapter does not catch that for anything it publishes, nor do the sharded ones for a \`serverSideEmit\` with
-acknowledgement, and Node ends a process that has no handler for unhandled rejections. ioredis sends it again. So with
-node-redis the tests have none of these in flight on the killed node.`;
+What no broker can help: when a node is killed, node-redis rejects what it had sent there and got no answer to, and the
+adapters do not catch all of that: the classic one nothing that it publishes, the sharded ones not the count behind an
+\`emit\` or \`serverSideEmit\` with acknowledgement. Node then ends a process that has no handler for unhandled rejections.
+ioredis sends again. So with node-redis the tests have none of these in flight on the killed node.`;
 
 const rows = JSON.parse(readFileSync(new URL('./results/compat.json', import.meta.url), 'utf8'));
 const mark = (row) => (row === undefined ? '–' : row.pass ? '✅' : '❌');

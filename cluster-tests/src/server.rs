@@ -10,6 +10,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::ports::Ports;
+
 /// How long a server may take to accept its first connection.
 const START_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -21,6 +23,8 @@ pub struct Server {
     /// Where it listens.
     pub addr: SocketAddr,
     _folder: TempDir,
+    /// Its port stays its own while it is down: a client that tries again and again must not meet another, or itself.
+    _ports: Ports,
 }
 
 impl Server {
@@ -56,11 +60,12 @@ impl Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // Another test may take the port between finding and using it; then the server exits and the next port is tried.
         for _ in 0..5 {
-            let addr = free_addr();
+            let mut ports = Ports::take();
+            let addr = ports.next_addr();
             let mut command = command(addr);
             let mut process = command.current_dir(&folder).spawn().expect("the server's binary can be run");
             if wait_until_ready(&mut process, addr).is_ok() {
-                return Self { command, process, addr, _folder: folder };
+                return Self { command, process, addr, _folder: folder, _ports: ports };
             }
         }
         panic!("the server did not start; its messages are above");

@@ -54,6 +54,7 @@ export const operations = {
 
   /** From here on it emits 1, 2, 3 and so on, until `stopTicking`, which tells the last number. */
   startTicking: (app, { event, everyMs }) => {
+    clearInterval(app.ticking); // left by a step that failed
     app.ticks = 0;
     app.ticking = setInterval(() => app.io.emit(event, ++app.ticks), everyMs);
   },

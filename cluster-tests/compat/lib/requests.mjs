@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 
-const INTERVAL_MS = 150;
+const INTERVAL_MS = 200;
 
 export class Requests {
   #begun = performance.now();
@@ -48,8 +48,9 @@ export class Requests {
     return this.#asked.filter(({ error }) => error).map(({ at }) => Math.round(at - this.#begun));
   }
 
-  assertNoneFailedSince(moment) {
-    const failed = this.#asked.filter(({ at, error }) => at >= moment && error);
+  /** Of those that these servers asked. */
+  assertNoneFailedSince(moment, servers) {
+    const failed = this.#asked.filter(({ server, at, error }) => servers.includes(server) && at >= moment && error);
     const told = failed.map(({ what, at, error }) => `${what}, asked ${Math.round(at - moment)} ms after it: ${error.message}`);
     assert.deepEqual(told, [], 'requests failed although the view had changed');
   }
@@ -58,16 +59,16 @@ export class Requests {
     for (let count = 0; !this.#stopped; count += 1) {
       const server = this.#servers[count % this.#servers.length];
       const name = 'ABC'[stage.servers.indexOf(server)];
-      this.#ask(`fetchSockets of ${name}`, async () => {
+      this.#ask(server, `fetchSockets of ${name}`, async () => {
         if (await stage.isWholeFor(server)) this.#firstWhole ??= performance.now();
       });
-      this.#ask(`serverSideEmitWithAck of ${name}`, () => server.ask('serverSideEmitWithAck', { event: 'question' }));
+      this.#ask(server, `serverSideEmitWithAck of ${name}`, () => server.ask('serverSideEmitWithAck', { event: 'question' }));
       await pause(INTERVAL_MS);
     }
   }
 
-  #ask(what, request) {
-    const asked = { what, at: performance.now() };
+  #ask(server, what, request) {
+    const asked = { server, what, at: performance.now() };
     asked.settled = request().catch((error) => (asked.error = error));
     this.#asked.push(asked);
   }

@@ -4,9 +4,11 @@ import assert from 'node:assert/strict';
 import { unique } from './stage.mjs';
 import { eventually } from './wait.mjs';
 
-const TICK_INTERVAL_MS = 50;
-/** What a library that does not send again may lose when its connection breaks: what was in flight. */
-const IN_FLIGHT_MAX = 3;
+const TICK_INTERVAL_MS = 100;
+/** What a library that does not send again may lose when its connection breaks: what was in flight, one row of numbers, of a second. */
+const IN_FLIGHT_MAX = 1_000 / TICK_INTERVAL_MS;
+/** Publishers that have to connect again wait up to 5 s before their last attempt. */
+const LAST_TIMEOUT_MS = 15_000;
 
 export class Traffic {
   #stage;
@@ -33,7 +35,9 @@ export class Traffic {
       const last = await server.ask('stopTicking');
       this.#last.set(server, last);
       for (const listener of this.#stage.listeners) {
-        await eventually(`${listener.name} received the last '${event}'`, () => numbers(listener, event).includes(last));
+        await eventually(`${listener.name} received the last '${event}'`, () => numbers(listener, event).includes(last), {
+          timeoutMs: LAST_TIMEOUT_MS,
+        });
       }
     }
   }
@@ -57,8 +61,11 @@ export class Traffic {
     const event = this.#events.get(sender);
     if (!event) return;
     for (const listener of this.#listenersOf(servers)) {
-      const lost = this.#last.get(sender) - new Set(numbers(listener, event)).size;
-      assert.ok(lost <= (sendsAgain ? 0 : IN_FLIGHT_MAX), `${lost} messages never reached ${listener.name}`);
+      const arrived = new Set(numbers(listener, event));
+      const lost = Array.from({ length: this.#last.get(sender) }, (_, index) => index + 1).filter((number) => !arrived.has(number));
+      const mayBeLost = sendsAgain ? 0 : IN_FLIGHT_MAX;
+      const isOneRow = lost.length === 0 || lost.at(-1) - lost[0] === lost.length - 1;
+      assert.ok(lost.length <= mayBeLost && isOneRow, `of ${this.#last.get(sender)} messages ${lost} never reached ${listener.name}`);
     }
   }
 
