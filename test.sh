@@ -50,6 +50,10 @@ cargo build --release --locked
 step 'unit and integration tests'
 cargo nextest run --workspace --locked
 
+step 'a minute of chaos'
+# Its first line says how to run it again.
+target/release/chaos --seconds 60
+
 step 'fuzzing, the short form'
 fuzz/run.sh
 
