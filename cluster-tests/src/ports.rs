@@ -1,9 +1,6 @@
 //! Ports that stay a node's own for a whole test: it is killed and started again on the same ones.
 
-use std::{
-    fs::File,
-    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
-};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 /// Below Linux's range for outgoing connections: a client's connection must not take the port of a node that is
 /// down for a moment.
@@ -20,22 +17,20 @@ const BLOCKS: u16 = 600;
 pub struct Ports {
     next: u16,
     end: u16,
-    /// Locked as long as the block is held.
-    _lock: File,
+    /// Bound to the block's first port for as long as the block is held: a lock that holds between users, and that
+    /// no crash leaves behind.
+    _lock: TcpListener,
 }
 
 impl Ports {
     /// Takes a block.
     pub fn take() -> Self {
-        let folder = std::env::temp_dir().join("carillon-test-ports");
-        std::fs::create_dir_all(&folder).expect("a folder for locks");
         let start = std::process::id() as u16;
         for offset in 0..BLOCKS {
             let block = start.wrapping_mul(7).wrapping_add(offset) % BLOCKS;
-            let lock = File::create(folder.join(block.to_string())).expect("a lock file");
-            if lock.try_lock().is_ok() {
-                let next = FIRST_PORT + block * BLOCK_PORTS;
-                return Self { next, end: next + BLOCK_PORTS, _lock: lock };
+            let first = FIRST_PORT + block * BLOCK_PORTS;
+            if let Ok(lock) = TcpListener::bind((Ipv4Addr::LOCALHOST, first)) {
+                return Self { next: first + 1, end: first + BLOCK_PORTS, _lock: lock };
             }
         }
         panic!("all {BLOCKS} blocks of ports are taken");
