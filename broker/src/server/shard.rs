@@ -166,27 +166,26 @@ impl Shard {
         false
     }
 
-    /// Writes what waits for one connection, if the node may.
+    /// Writes what waits for one connection, as far as its socket takes it and the node may.
+    ///
+    /// The gate is looked at before each write, not once for all connections: a process that is stopped in the
+    /// middle of a fan-out must not finish it when it wakes up.
     pub(crate) fn write(&self, connection: &Connection) {
-        if self.check_gate() {
-            self.write_now(connection);
-        }
-    }
-
-    /// Writes what waits for one connection, as far as its socket takes it.
-    fn write_now(&self, connection: &Connection) {
         let seat = connection.seat;
         loop {
+            if self.hub.borrow().outbox(seat).pending_bytes() == 0 {
+                if connection.waits_for_room.get() {
+                    connection.wake();
+                }
+                return;
+            }
+            if !self.check_gate() {
+                return;
+            }
             let result = {
                 let hub = self.hub.borrow();
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let filled = hub.outbox(seat).slices(&mut slices);
-                if filled == 0 {
-                    if connection.waits_for_room.get() {
-                        connection.wake();
-                    }
-                    return;
-                }
                 connection.stream.try_write(&slices[..filled])
             };
             match result {
@@ -280,7 +279,7 @@ impl Shard {
                     // Its task waits for the socket already.
                     self.close_if_outbox_is_full(&connection);
                 } else {
-                    self.write_now(&connection);
+                    self.write(&connection);
                 }
             }
         }
