@@ -42,6 +42,7 @@ impl ClusterNode {
         let (addr, name, is_link) = (incoming.addr(), incoming.hello.name.clone(), incoming.hello.is_link);
         let version = match self.judge(&incoming) {
             Ok(version) => version,
+            Err(refusal) if incoming.hello.run == self.run => return incoming.refuse(refusal).await,
             Err(refusal) => {
                 tracing::warn!(%addr, peer = name, reason = refusal.text, "refused a peer");
                 return incoming.refuse(refusal).await;
@@ -57,6 +58,9 @@ impl ClusterNode {
     /// Says whether a connection is welcome, and in which version of the protocol.
     fn judge(&self, incoming: &Incoming) -> Result<u32, Refusal> {
         let hello = &incoming.hello;
+        if hello.is_link && hello.run == self.run {
+            return Err(Refusal::temporary("this is the node itself"));
+        }
         let version = incoming.common_version().ok_or_else(|| {
             Refusal::lasting(format!(
                 "it speaks versions {} to {} of the peer protocol; upgrade one version at a time",
@@ -197,13 +201,17 @@ impl ClusterNode {
             .members
             .iter()
             .filter(|(node, _)| **node != me && self.links.get(**node).is_none())
+            // One that has this node's own address is its predecessor, whose disk is gone.
+            .filter(|(_, member)| member.addr != self.settings.advertise)
             .map(|(node, member)| (member.addr.clone(), *node < me))
             .collect();
         if !state.members.contains_key(&me) {
             // Just admitted: the log that tells who the members are has still to come.
             let told = lock(&self.told_addrs).clone();
             let linked: Vec<String> = self.links.all().iter().map(|link| link.addr().to_string()).collect();
-            wanted.extend(told.into_iter().filter(|addr| !linked.contains(addr)).map(|addr| (addr, true)));
+            let others =
+                told.into_iter().filter(|addr| !linked.contains(addr) && *addr != self.settings.advertise);
+            wanted.extend(others.map(|addr| (addr, true)));
         }
         wanted
     }

@@ -22,7 +22,7 @@ impl ClusterNode {
         let mut role = membership.role.clone();
         let mut interval = tokio::time::interval(ROUND);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut absent = BTreeMap::new();
+        let (mut absent, mut announced) = (BTreeMap::new(), BTreeSet::new());
         loop {
             tokio::select! {
                 _ = interval.tick() => {}
@@ -31,9 +31,10 @@ impl ClusterNode {
             let now = role.borrow().clone();
             if !self.take_office(&now) {
                 absent.clear();
+                announced.clear();
                 continue;
             }
-            self.evict(&membership.raft).await;
+            self.evict(&membership.raft, &mut announced).await;
             self.look_after_voters(&membership.raft, &mut absent).await;
         }
     }
@@ -55,7 +56,9 @@ impl ClusterNode {
         true
     }
 
-    async fn evict(&self, raft: &RaftNode) {
+    /// Votes out whoever has to leave. `announced` are those of whom the log has told already: a leader that has
+    /// lost its majority tries in vain until it finds out.
+    async fn evict(&self, raft: &RaftNode, announced: &mut BTreeSet<(u64, u64)>) {
         let view = self.view();
         let overdue = {
             let (voters, now) = (self.voters(), clock::now_ns());
@@ -64,10 +67,16 @@ impl ClusterNode {
             leases.forget(&view, &voters, now);
             leases.overdue(&view, now)
         };
+        announced.retain(|(node, incarnation)| view.has(*node, *incarnation));
         for (node, incarnation) in overdue {
-            tracing::warn!(node, "voting out a node: its lease is over and it has not renewed it");
+            let is_new = announced.insert((node, incarnation));
+            if is_new {
+                tracing::warn!(node, "voting out a node: its lease is over and it has not renewed it");
+            }
             if let Err(error) = raft.write(Command::Leave { node, incarnation }).await {
-                tracing::warn!(node, %error, "could not vote out a node");
+                if is_new {
+                    tracing::warn!(node, %error, "could not vote out a node; it will be tried again");
+                }
                 return;
             }
             Self::count(&self.counters.evictions);
