@@ -1,5 +1,7 @@
 //! The messages of one other node, as this node holds them.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use super::{Nanos, Ring};
@@ -18,9 +20,12 @@ pub enum Arrival {
 pub struct Inbound {
     ring: Ring,
     /// Receivers of each message that is not acknowledged yet; `None` while shards still count.
-    unacked: std::collections::VecDeque<(u64, u32)>,
+    unacked: VecDeque<(u64, u32)>,
     /// Everything up to this number is acknowledged.
     acked: u64,
+    /// Receivers of the last messages up to that one, as long as these are in the ring: the acknowledgement may get
+    /// lost with its stream.
+    acked_counts: VecDeque<u64>,
     /// How far the ring reached at the last two ticks of its clock.
     marks: [u64; 2],
     marked: Nanos,
@@ -33,8 +38,9 @@ impl Inbound {
     pub fn new(first: u64, ring_bytes_max: usize, ring_time: Nanos) -> Self {
         Self {
             ring: Ring::new(first),
-            unacked: std::collections::VecDeque::new(),
+            unacked: VecDeque::new(),
             acked: first - 1,
+            acked_counts: VecDeque::new(),
             marks: [first; 2],
             marked: 0,
             ring_bytes_max,
@@ -67,6 +73,7 @@ impl Inbound {
         self.unacked.push_back((receivers, legs));
         let number = self.ring.push(frame);
         self.ring.forget_above(self.ring_bytes_max);
+        self.forget_counts();
         number
     }
 
@@ -84,10 +91,22 @@ impl Inbound {
         receivers.clear();
         while let Some((count, 0)) = self.unacked.front().copied() {
             receivers.push(count);
+            self.acked_counts.push_back(count);
             self.unacked.pop_front();
             self.acked += 1;
         }
         (!receivers.is_empty()).then_some(self.acked)
+    }
+
+    /// Receivers of the messages after number `after` up to the last that is acknowledged, or of the last of these.
+    pub fn counts_after(&self, after: u64) -> impl Iterator<Item = u64> {
+        let wanted = self.acked.saturating_sub(after) as usize;
+        self.acked_counts.range(self.acked_counts.len().saturating_sub(wanted)..).copied()
+    }
+
+    fn forget_counts(&mut self) {
+        let held = (self.acked + 1).saturating_sub(self.ring.first()) as usize;
+        self.acked_counts.drain(..self.acked_counts.len().saturating_sub(held));
     }
 
     /// The frames from `first` on, for a survivor that lacks them; `None` when they are gone.
@@ -103,6 +122,8 @@ impl Inbound {
         self.ring.forget_before(self.marks[0]);
         self.marks = [self.marks[1], self.ring.next()];
         self.marked = now;
+        self.forget_counts();
+        self.acked_counts.shrink_to(2 * self.acked_counts.len());
     }
 }
 
@@ -126,6 +147,21 @@ mod tests {
         assert_eq!(receivers, [4, 5]);
         inbound.count(7, 9);
         assert_eq!(inbound.take_ack(&mut receivers), None);
+    }
+
+    /// The numbers of an acknowledgement that was lost with its stream were once missing from PUBLISH's reply.
+    #[test]
+    fn counts_are_told_again_when_an_acknowledgement_was_lost_with_its_stream() {
+        let mut inbound = Inbound::new(5, 25, 100);
+        let mut receivers = Vec::new();
+        for count in 1..=4 {
+            inbound.push(Bytes::from_static(&[0; 10]), count, 0);
+            inbound.take_ack(&mut receivers);
+        }
+        assert_eq!(inbound.counts_after(7).collect::<Vec<_>>(), [4]);
+        assert_eq!(inbound.counts_after(8).count(), 0);
+        assert_eq!(inbound.counts_after(u64::MAX).count(), 0, "an origin that does not say where it is");
+        assert_eq!(inbound.counts_after(0).collect::<Vec<_>>(), [3, 4], "5 and 6 have left the ring");
     }
 
     #[test]

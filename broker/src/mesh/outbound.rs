@@ -108,9 +108,10 @@ impl<T> Outbound<T> {
         self.ring.next() - 1
     }
 
-    /// Where to go on for a peer: behind what it has, or, if it was never told where to start, with the oldest
-    /// message that is not answered. `None` when the peer is not in the view or what it needs is gone.
-    pub fn resume(&mut self, node: u64, incarnation: u64, position: Option<u64>) -> Option<u64> {
+    /// Where to go on for a peer, and the last number that it has acknowledged: behind what it has, or, if it was
+    /// never told where to start, with the oldest message that is not answered. `None` when the peer is not in the
+    /// view or what it needs is gone.
+    pub fn resume(&mut self, node: u64, incarnation: u64, position: Option<u64>) -> Option<(u64, u64)> {
         let first = position.map_or_else(|| self.first_unanswered(), |last| last + 1);
         let (next, held) = (self.ring.next(), self.ring.first());
         let peer = self.peer(node, incarnation)?;
@@ -121,7 +122,7 @@ impl<T> Outbound<T> {
         if first <= peer.acked {
             return None;
         }
-        Some(first)
+        Some((first, peer.acked))
     }
 
     /// The encoded message with this number.
@@ -319,8 +320,8 @@ mod tests {
         assert!(outbound.ack(2, 20, 1, &[0], 1));
         assert_eq!(completed(&mut outbound, 1), [(100, 0)]);
         install(&mut outbound, &[2, 3], &[1, 2]);
-        assert_eq!(outbound.resume(3, 30, None), Some(2));
-        assert_eq!(outbound.resume(2, 20, Some(2)), Some(3), "it has more than it could acknowledge");
+        assert_eq!(outbound.resume(3, 30, None), Some((2, 1)));
+        assert_eq!(outbound.resume(2, 20, Some(2)), Some((3, 1)), "it has more than it could acknowledge");
         assert_eq!(outbound.resume(2, 20, Some(0)), None, "it cannot have less");
         assert_eq!(outbound.resume(2, 21, None), None, "another incarnation is not in the view");
         assert_eq!(outbound.resume(3, 30, Some(9)), None, "nobody has what was never sent");

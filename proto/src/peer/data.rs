@@ -41,6 +41,10 @@ pub struct DataStart {
     /// The sequence number of the first [`Publish`] that follows.
     #[prost(uint64, tag = "1")]
     pub first: u64,
+    /// The last acknowledgement that has arrived. The receiver begins with its counts from there on: those of later
+    /// ones were lost with the stream before.
+    #[prost(uint64, optional, tag = "2")]
+    pub acked: Option<u64>,
 }
 
 /// One message.

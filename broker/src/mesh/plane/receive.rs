@@ -56,7 +56,7 @@ impl<L: Local> Plane<L> {
             (position, Rc::clone(&origin.acks))
         };
         channel.send(&position).await?;
-        let DataStart { first } = channel.receive().await?;
+        let DataStart { first, acked: arrived } = channel.receive().await?;
         {
             let mut state = self.state.borrow_mut();
             let origin = state.origins.get_mut(&key).ok_or_else(gone)?;
@@ -76,7 +76,7 @@ impl<L: Local> Plane<L> {
         let Channel { mut sender, mut receiver } = channel;
         tokio::select! {
             error = self.read(key, first, &mut receiver, &acks) => Err(error),
-            error = self.write_acks(key, &mut sender, &acks) => Err(error),
+            error = self.write_acks(key, arrived, &mut sender, &acks) => Err(error),
         }
     }
 
@@ -141,10 +141,16 @@ impl<L: Local> Plane<L> {
         }
     }
 
-    async fn write_acks(&self, key: Key, sender: &mut Sender, acks: &Notify) -> PeerError {
+    /// `arrived`: the last acknowledgement that the origin has got of those that earlier streams took.
+    async fn write_acks(
+        &self,
+        key: Key,
+        arrived: Option<u64>,
+        sender: &mut Sender,
+        acks: &Notify,
+    ) -> PeerError {
         let mut receivers = Vec::new();
-        // What the stream before could not acknowledge any more.
-        let mut through = self.last_acked(key);
+        let mut through = self.acked_before(key, arrived, &mut receivers);
         loop {
             if let Some(through) = through.take()
                 && self.local.may_act()
@@ -162,9 +168,11 @@ impl<L: Local> Plane<L> {
         }
     }
 
-    fn last_acked(&self, key: Key) -> Option<u64> {
+    /// What has been acknowledged on earlier streams, and may not have arrived.
+    fn acked_before(&self, key: Key, arrived: Option<u64>, receivers: &mut Vec<u64>) -> Option<u64> {
         let state = self.state.borrow();
         let inbound = state.origins.get(&key)?.inbound.as_ref()?;
+        receivers.extend(inbound.counts_after(arrived.unwrap_or(u64::MAX)));
         Some(inbound.acked()).filter(|acked| *acked > 0)
     }
 }

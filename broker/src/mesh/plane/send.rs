@@ -55,12 +55,12 @@ impl<L: Local> Plane<L> {
         let position: Position = channel.receive().await?;
         let position = position.has_started.then_some(position.last);
         let resumed = self.state.borrow_mut().outbound.resume(key.0, key.1, position);
-        let Some(first) = resumed else {
+        let Some((first, acked)) = resumed else {
             let by = open.incarnation;
             let _ = self.events.send(PlaneEvent::Lags { by, node: key.0, incarnation: key.1 });
             return Err(PeerError::Protocol(format!("it cannot go on from {position:?}")));
         };
-        channel.send(&DataStart { first }).await?;
+        channel.send(&DataStart { first, acked: Some(acked) }).await?;
         let (mut sender, mut receiver) = (channel.sender, channel.receiver);
         tokio::select! {
             error = self.write(&mut sender, first, has_more) => Err(error),
