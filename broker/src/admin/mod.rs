@@ -29,6 +29,9 @@ pub trait Source: Send + Sync + 'static {
 
     /// How the node is, as JSON.
     fn status(&self) -> impl Future<Output = Value> + Send;
+
+    /// How every node of the cluster is, as far as this one can find out.
+    fn nodes(&self) -> impl Future<Output = Value> + Send;
 }
 
 /// The admin port, bound.
@@ -64,6 +67,7 @@ impl Admin {
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(readyz::<S>))
             .route("/status", get(status::<S>))
+            .route("/nodes", get(nodes::<S>))
             .route("/metrics", get(scrape::<S>))
             .route("/drain", post(drain::<S>))
             .with_state(source);
@@ -99,4 +103,8 @@ async fn drain<S: Source>(State(source): State<Arc<S>>) -> &'static str {
 
 async fn status<S: Source>(State(source): State<Arc<S>>) -> Json<Value> {
     Json(source.status().await)
+}
+
+async fn nodes<S: Source>(State(source): State<Arc<S>>) -> Json<Value> {
+    Json(source.nodes().await)
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     admin::{Admin, AdminError, Metric, Source},
-    cluster::{Condition, StartError},
+    cluster::{ClusterNode, Condition, StartError},
     config::{ServeSettings, SettingsError},
     mesh::quic::EndpointError,
     raft::store::{Disk, DiskError, set_aside},
@@ -169,13 +169,32 @@ struct Operators {
     member: Option<Arc<MemberNode>>,
 }
 
+impl Operators {
+    fn cluster(&self) -> Option<Arc<ClusterNode>> {
+        self.member.as_ref().and_then(|member| member.cluster.borrow().clone())
+    }
+
+    /// Of a node that has no membership to tell of.
+    fn own_status(&self) -> Value {
+        json!({
+            "name": self.name,
+            "version": env!("CARGO_PKG_VERSION"),
+            "condition": if self.node.is_stopping() { "draining" } else { "serving" },
+            "in_view": self.member.is_none(),
+            "clients": self.node.clients(),
+        })
+    }
+}
+
 impl Source for Operators {
     fn readiness(&self) -> Result<(), String> {
         if self.node.is_stopping() {
             return Err("the node is stopping".to_owned());
         }
-        let Some(member) = &self.member else { return Ok(()) };
-        let Some(cluster) = member.cluster.borrow().clone() else { return Err("just started".to_owned()) };
+        if self.member.is_none() {
+            return Ok(());
+        }
+        let Some(cluster) = self.cluster() else { return Err("just started".to_owned()) };
         match &*cluster.condition().borrow() {
             Condition::Serving => Ok(()),
             Condition::Joining(why) | Condition::Entering(why) => Err(why.clone()),
@@ -193,16 +212,21 @@ impl Source for Operators {
     }
 
     async fn status(&self) -> Value {
-        let cluster = self.member.as_ref().and_then(|member| member.cluster.borrow().clone());
-        match cluster {
+        match self.cluster() {
             Some(cluster) => cluster.status().await,
-            None => json!({
-                "name": self.name,
-                "version": env!("CARGO_PKG_VERSION"),
-                "condition": if self.node.is_stopping() { "draining" } else { "serving" },
-                "in_view": self.member.is_none(),
-                "clients": self.node.clients(),
-            }),
+            None => self.own_status(),
+        }
+    }
+
+    async fn nodes(&self) -> Value {
+        match self.cluster() {
+            Some(cluster) => cluster.nodes().await,
+            None => {
+                let mut status = self.own_status();
+                let alone = json!({"name": self.name, "in_view": true, "status": status});
+                status["members"] = json!([alone]);
+                status
+            }
         }
     }
 }

@@ -41,7 +41,7 @@ pub fn drain(settings: &AdminSettings) -> ExitCode {
 }
 
 fn show(settings: &AdminSettings, form: impl Fn(&Value) -> String) -> ExitCode {
-    let answer = ask(settings.admin_addr, "GET", "/status").and_then(|body| {
+    let answer = ask(settings.admin_addr, "GET", "/nodes").and_then(|body| {
         let status = serde_json::from_str(&body).map_err(|error| format!("no status: {error}"))?;
         Ok((body, status))
     });
@@ -110,19 +110,31 @@ fn summary(status: &Value) -> String {
     lines
 }
 
+/// A line for each node. Round trip, lag and link are as the node that was asked sees them.
 fn nodes_table(status: &Value) -> String {
-    let header = ["ID", "NAME", "ADDRESS", "IN VIEW", "VOTER", "LEADER", "LINK", "RTT µs", "LAG"];
+    let header = [
+        "ID", "NAME", "ADDRESS", "VERSION", "IN VIEW", "EPOCH", "ROLE", "LEASE ms", "CLIENTS", "LINK",
+        "RTT µs", "LAG",
+    ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
-    let yes = |value: bool| if value { "yes".to_owned() } else { "no".to_owned() };
     for member in status["members"].as_array().into_iter().flatten() {
+        let own = &member["status"];
+        let link = match member["link_up"].as_bool() {
+            None => "-",
+            Some(true) => "up",
+            Some(false) => "down",
+        };
         rows.push(vec![
             text(&member["id"]),
             text(&member["name"]),
             text(&member["addr"]),
-            yes(member["in_view"] == true),
-            yes(member["voter"] == true),
-            yes(member["id"] == status["leader"]),
-            if member["link_up"] == true { "up" } else { "down" }.to_owned(),
+            text(&own["version"]),
+            if member["in_view"] == true { "yes" } else { "no" }.to_owned(),
+            text(&own["epoch"]),
+            role_of(member, &status["leader"]).to_owned(),
+            text(&own["lease_ms_left"]),
+            text(&own["clients"]),
+            link.to_owned(),
             text(&member["rtt_us"]),
             text(&member["lag"]),
         ]);
@@ -139,6 +151,16 @@ fn nodes_table(status: &Value) -> String {
     table
 }
 
+/// What a node is to Raft, as the node that was asked sees it.
+fn role_of(member: &Value, leader: &Value) -> &'static str {
+    match member["voter"].as_bool() {
+        None => "-",
+        Some(_) if member["id"] == *leader => "leader",
+        Some(true) => "voter",
+        Some(false) => "learner",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -150,15 +172,21 @@ mod tests {
         let status = json!({
             "leader": 1,
             "members": [
-                {"id": 1, "name": "a", "addr": "a:1", "in_view": true, "voter": true, "link_up": true, "rtt_us": null, "lag": null},
-                {"id": 14, "name": "bee", "addr": "bee:1", "in_view": false, "voter": true, "link_up": false, "rtt_us": 80, "lag": 3},
+                {
+                    "id": 1, "name": "a", "addr": "a:1", "in_view": true, "voter": true, "link_up": true,
+                    "status": {"version": "0.1.0", "epoch": 7, "lease_ms_left": 2400, "clients": 3},
+                },
+                {
+                    "id": 14, "name": "bee", "addr": "bee:1", "in_view": false, "voter": true, "link_up": false,
+                    "rtt_us": 80, "lag": 3, "status": null,
+                },
             ],
         });
         assert_eq!(
             nodes_table(&status),
-            "ID  NAME  ADDRESS  IN VIEW  VOTER  LEADER  LINK  RTT µs  LAG\n\
-             1   a     a:1      yes      yes    yes     up    -       -\n\
-             14  bee   bee:1    no       yes    no      down  80      3\n"
+            "ID  NAME  ADDRESS  VERSION  IN VIEW  EPOCH  ROLE    LEASE ms  CLIENTS  LINK  RTT µs  LAG\n\
+             1   a     a:1      0.1.0    yes      7      leader  2400      3        up    -       -\n\
+             14  bee   bee:1    -        no       -      voter   -         -        down  80      3\n"
         );
     }
 }

@@ -1,12 +1,47 @@
 //! How the node and its cluster are, for people and tools.
 
+use std::time::Duration;
+
+use carillon_proto::peer::{NodeStatus, reply, request};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{ClusterNode, Condition};
 use crate::{clock, mesh::PlaneCommand};
 
+/// How long another node may take to say how it is.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
+
 impl ClusterNode {
+    /// What `/nodes` tells: this node's [`status`](Self::status), in which each member has its own under `"status"`;
+    /// `null` for one that does not answer.
+    pub async fn nodes(&self) -> Value {
+        let mut status = self.status().await;
+        let own = status.clone();
+        let Some(members) = status["members"].as_array_mut() else { return status };
+        let asked = members.iter().map(|member| {
+            let (id, own) = (member["id"].as_u64().unwrap_or_default(), &own);
+            async move { if id == self.node() { Some(own.clone()) } else { self.status_of(id).await } }
+        });
+        let answers = futures_util::future::join_all(asked).await;
+        for (member, answer) in members.iter_mut().zip(answers) {
+            let mut answer = answer.unwrap_or_default();
+            if let Some(answer) = answer.as_object_mut() {
+                // Everyone knows the same members.
+                answer.remove("members");
+            }
+            member["status"] = answer;
+        }
+        status
+    }
+
+    async fn status_of(&self, node: u64) -> Option<Value> {
+        match self.links.get(node)?.call(request::Kind::Status(()), ANSWER_TIME_MAX).await {
+            Ok(reply::Kind::Status(NodeStatus { json })) => serde_json::from_str(&json).ok(),
+            _ => None,
+        }
+    }
+
     /// What `/status` tells.
     pub async fn status(&self) -> Value {
         let (role, state, me) = (self.role(), self.state().unwrap_or_default(), self.node());
