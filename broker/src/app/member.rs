@@ -24,9 +24,6 @@ use crate::{
     server::{Listeners, Node},
 };
 
-/// Bytes that a peer may leave unacknowledged before publishers have to wait.
-const UNACKED_BYTES_MAX: usize = 32 * 1024 * 1024;
-
 /// A member that is removed and starts anew waits this long, so that it does not do so in a tight circle.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
@@ -222,7 +219,7 @@ fn cluster_settings(settings: &ServeSettings) -> Result<ClusterSettings, RunErro
 fn plane_settings(flags: &ClusterFlags) -> PlaneSettings {
     PlaneSettings {
         grace: Duration::from_millis(flags.grace_ms),
-        unacked_bytes_max: UNACKED_BYTES_MAX,
+        unacked_bytes_max: flags.unacked_bytes_max as usize,
         lag: Duration::from_millis(flags.eviction_ms),
         // Whoever lacks a message is voted out before it is forgotten: it is given the eviction time to take it,
         // and as much again until its last lease is over.

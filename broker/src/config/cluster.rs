@@ -53,8 +53,13 @@ pub struct ClusterFlags {
     #[arg(long, env = "CARILLON_GRACE_MS", default_value_t = 50)]
     pub grace_ms: u64,
     /// Milliseconds of silence after which the link between two nodes counts as broken.
-    #[arg(long, env = "CARILLON_LINK_IDLE_MS", default_value_t = 800)]
+    #[arg(long, env = "CARILLON_LINK_IDLE_MS", default_value_t = 600)]
     pub link_idle_ms: u64,
+    /// Bytes of messages that a node may leave unacknowledged before publishers have to wait for it. Multiply what is
+    /// published in a second by --eviction-ms: no publisher waits while a dead node is voted out. Each node keeps
+    /// twice as much of the recent messages of every other.
+    #[arg(long, env = "CARILLON_UNACKED_BYTES_MAX", default_value_t = 32 * 1024 * 1024, value_parser = clap::value_parser!(u64).range(1024 * 1024..=64 * 1024 * 1024 * 1024))]
+    pub unacked_bytes_max: u64,
     /// Seconds of absence after which a node is removed from the cluster for good.
     #[arg(long, env = "CARILLON_DEAD_AFTER_S", default_value_t = 600)]
     pub dead_after_s: u64,
