@@ -1,7 +1,7 @@
 //! A connection that speaks bytes.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
@@ -78,6 +78,23 @@ impl Wire {
                 Ok(count @ 1..) => self.received.extend_from_slice(&chunk[..count]),
                 Ok(0) | Err(_) => return Err(std::mem::take(&mut self.received)),
             }
+        }
+    }
+
+    /// Makes this end a dead peer, whose packets go nowhere: a filter on the socket drops all that arrives, so that
+    /// nothing is acknowledged and nothing is reset. False, with a word about it, where the kernel lets only root
+    /// filter sockets; most let everyone.
+    #[must_use]
+    pub fn die(&self) -> bool {
+        // "ret #0": accept zero bytes of every packet.
+        let drop_everything = [socket2::SockFilter::new(0x06, 0, 0, 0)];
+        match socket2::SockRef::from(&self.socket).attach_filter(&drop_everything) {
+            Ok(()) => true,
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                eprintln!("NOT CHECKED: this kernel lets only root filter sockets, which a dead peer takes");
+                false
+            }
+            Err(error) => panic!("cannot filter a socket: {error}"),
         }
     }
 
