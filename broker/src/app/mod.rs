@@ -219,15 +219,13 @@ impl Source for Operators {
     }
 
     async fn nodes(&self) -> Value {
-        match self.cluster() {
-            Some(cluster) => cluster.nodes().await,
-            None => {
-                let mut status = self.own_status();
-                let alone = json!({"name": self.name, "in_view": true, "status": status});
-                status["members"] = json!([alone]);
-                status
-            }
+        if let Some(cluster) = self.cluster() {
+            return cluster.nodes().await;
         }
+        let mut status = self.own_status();
+        let alone = json!({"name": self.name, "in_view": true, "status": status});
+        status["members"] = json!([alone]);
+        status
     }
 }
 
