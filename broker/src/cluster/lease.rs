@@ -248,6 +248,7 @@ mod tests {
             let mut now = 1;
             let mut terms: BTreeMap<u64, u64> = nodes.iter().map(|node| (*node, 1)).collect();
             let mut leaders = BTreeMap::from([(1_u64, LeaderLeases::new(1, 1, TIMES, now))]);
+            let mut newest = 1;
             let mut leases: BTreeMap<u64, MemberLease> = nodes.iter().map(|node| (*node, MemberLease::default())).collect();
             let mut until: BTreeMap<u64, Nanos> = BTreeMap::new();
             let mut votes: BTreeMap<u64, (u64, Vec<u64>)> = BTreeMap::new();
@@ -275,23 +276,26 @@ mod tests {
                         *until = (*until).max(end);
                     },
                     4 => {
+                        // A candidate that has voted for somebody else in a later term has given up.
+                        votes.retain(|candidate, (term, _)| terms[candidate] <= *term);
                         // `other` votes for `node` in a term above all that it has seen.
-                        let next = terms[&node].max(votes.get(&node).map_or(0, |(term, _)| *term));
-                        let (term, voted) = votes.entry(node).or_insert((next + 1, Vec::new()));
+                        let (term, voted) = votes.entry(node).or_insert((terms[&node] + 1, Vec::new()));
                         if terms[&other] < *term && !voted.contains(&other) {
                             terms.insert(other, *term);
                             voted.push(other);
+                            // Whoever votes in a later term leads no more.
+                            leaders.remove(&other);
                         }
                         if voted.len() >= 2 {
                             leaders.insert(node, LeaderLeases::new(node, *term, TIMES, now));
+                            newest = newest.max(*term);
                             terms.insert(node, *term);
                             votes.remove(&node);
                         }
                     }
                     _ => {
-                        let newest = leaders.values().map(LeaderLeases::term).max();
                         // Only the newest leader can commit.
-                        for state in leaders.values_mut().filter(|state| Some(state.term()) == newest) {
+                        for state in leaders.values_mut().filter(|state| state.term() == newest) {
                             for (member, _) in state.overdue(&view, now) {
                                 let end = until.get(&member).copied().unwrap_or_default();
                                 prop_assert!(end < now, "node {member} holds a lease until {end}, it is {now}");
