@@ -71,6 +71,11 @@ impl Glob {
         Self { prefix, steps: steps.into() }
     }
 
+    /// The literal bytes with which every name that matches begins.
+    pub(super) fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
     /// Whether `name` matches.
     pub fn matches(&self, name: &[u8]) -> bool {
         let Some(mut name) = name.strip_prefix(&*self.prefix) else { return false };

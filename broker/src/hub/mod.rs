@@ -9,6 +9,7 @@ mod frame;
 mod glob;
 mod outbox;
 mod patterns;
+mod seats;
 mod topics;
 
 #[cfg(test)]
@@ -249,7 +250,7 @@ impl Hub {
             ChannelKind::Shard => &self.shard_channels,
         };
         let seats = topics.subscribers(id);
-        for &seat in seats {
+        for seat in seats.iter() {
             deliver_one(&mut self.clients[seat], seat, &self.frame, &mut self.pool, &mut self.dirty);
         }
         seats.len() as u64
@@ -257,12 +258,9 @@ impl Hub {
 
     fn publish_to_patterns(&mut self, channel: &[u8], payload: &[u8]) -> u64 {
         let mut receivers = 0;
-        for (pattern, glob, seats) in self.patterns.iter() {
-            if !glob.matches(channel) {
-                continue;
-            }
+        for (pattern, seats) in self.patterns.matching(channel) {
             self.frame.encode("pmessage", Some(pattern), channel, payload);
-            for &seat in seats {
+            for seat in seats.iter() {
                 deliver_one(&mut self.clients[seat], seat, &self.frame, &mut self.pool, &mut self.dirty);
             }
             receivers += seats.len() as u64;

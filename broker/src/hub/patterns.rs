@@ -1,30 +1,43 @@
 //! Patterns and their subscribers in one shard.
 
 use ahash::RandomState;
+use hashbrown::HashTable;
 
 use super::{
     Seat,
     glob::Glob,
+    seats::Seats,
     topics::{TopicId, Topics},
 };
 
 /// A pattern's number in its table.
 pub(super) type PatternId = TopicId;
 
-/// Patterns are kept like channels, by name, and each with its compiled form beside it.
+/// Patterns are kept like channels, by name. To find those that match a channel, they are looked up by the literal
+/// bytes that they begin with: a publish costs one lookup for each *length* of these, however many patterns there
+/// are, and only those whose beginning is right are matched.
 #[derive(Debug)]
 pub(super) struct Patterns {
     names: Topics,
-    globs: Vec<(PatternId, Glob)>,
+    /// One for each length, the shortest first.
+    groups: Vec<Group>,
+    hasher: RandomState,
+}
+
+/// Patterns that begin with equally many literal bytes.
+#[derive(Debug)]
+struct Group {
+    prefix_len: usize,
+    by_prefix: HashTable<(PatternId, Glob)>,
 }
 
 impl Patterns {
     pub(super) fn new(hasher: RandomState) -> Self {
-        Self { names: Topics::new(hasher), globs: Vec::new() }
+        Self { names: Topics::new(hasher.clone()), groups: Vec::new(), hasher }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.globs.is_empty()
+        self.groups.is_empty()
     }
 
     pub(super) fn find(&self, pattern: &[u8]) -> Option<PatternId> {
@@ -35,8 +48,15 @@ impl Patterns {
         if let Some(id) = self.names.find(pattern) {
             return id;
         }
-        let id = self.names.intern(pattern);
-        self.globs.push((id, Glob::new(pattern)));
+        let (id, glob) = (self.names.intern(pattern), Glob::new(pattern));
+        let prefix_len = glob.prefix().len();
+        let place = self.groups.partition_point(|group| group.prefix_len < prefix_len);
+        if self.groups.get(place).is_none_or(|group| group.prefix_len != prefix_len) {
+            self.groups.insert(place, Group { prefix_len, by_prefix: HashTable::new() });
+        }
+        let hash = |glob: &Glob| self.hasher.hash_one(glob.prefix());
+        let table = &mut self.groups[place].by_prefix;
+        table.insert_unique(hash(&glob), (id, glob), |(_, glob)| hash(glob));
         id
     }
 
@@ -49,15 +69,70 @@ impl Patterns {
     }
 
     pub(super) fn remove(&mut self, id: PatternId, seat: Seat) {
-        let is_last = self.names.subscribers(id).len() == 1;
+        if self.names.subscribers(id).len() == 1 {
+            self.forget(id);
+        }
         self.names.remove(id, seat);
-        if is_last {
-            self.globs.retain(|(other, _)| *other != id);
+    }
+
+    fn forget(&mut self, id: PatternId) {
+        let glob = Glob::new(self.names.name(id));
+        let place = self.groups.partition_point(|group| group.prefix_len < glob.prefix().len());
+        let Some(group) = self.groups.get_mut(place) else { return };
+        let hash = self.hasher.hash_one(glob.prefix());
+        if let Ok(entry) = group.by_prefix.find_entry(hash, |(other, _)| *other == id) {
+            entry.remove();
+        }
+        if group.by_prefix.is_empty() {
+            self.groups.remove(place);
         }
     }
 
-    /// Every pattern with its compiled form and its subscribers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &Glob, &indexmap::set::Slice<Seat>)> {
-        self.globs.iter().map(|(id, glob)| (self.names.name(*id), glob, self.names.subscribers(*id)))
+    /// The patterns that match a channel, each with its subscribers.
+    pub(super) fn matching<'a>(&'a self, channel: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a Seats)> {
+        let long_enough =
+            self.groups.iter().map_while(|group| Some((group, channel.get(..group.prefix_len)?)));
+        let likely =
+            long_enough.flat_map(|(group, prefix)| group.by_prefix.iter_hash(self.hasher.hash_one(prefix)));
+        likely
+            .filter(|(_, glob)| glob.matches(channel))
+            .map(|(id, _)| (self.names.name(*id), self.names.subscribers(*id)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_patterns_that_match_are_found(
+            steps in prop::collection::vec((any::<bool>(), "[ab*?]{0,4}"), 0..60),
+            channel in "[ab]{0,5}",
+        ) {
+            let mut patterns = Patterns::new(RandomState::with_seeds(1, 2, 3, 4));
+            let mut expected = BTreeSet::new();
+            for (is_added, name) in &steps {
+                let name = name.as_bytes();
+                if *is_added {
+                    let id = patterns.intern(name);
+                    if expected.insert(name) {
+                        patterns.add(id, 7);
+                    }
+                } else if expected.remove(name) {
+                    let id = patterns.find(name).expect("it is there");
+                    patterns.remove(id, 7);
+                }
+            }
+            prop_assert_eq!(patterns.is_empty(), expected.is_empty());
+            expected.retain(|pattern| Glob::new(pattern).matches(channel.as_bytes()));
+            let found: Vec<&[u8]> = patterns.matching(channel.as_bytes()).map(|(name, _)| name).collect();
+            prop_assert_eq!(found.len(), expected.len(), "each once");
+            prop_assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
+        }
     }
 }

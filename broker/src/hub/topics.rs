@@ -2,10 +2,9 @@
 
 use ahash::RandomState;
 use hashbrown::HashTable;
-use indexmap::IndexSet;
 use slab::Slab;
 
-use super::Seat;
+use super::{Seat, seats::Seats};
 
 /// A channel's number in its table. Reused when the channel has no subscriber any more.
 pub(super) type TopicId = usize;
@@ -13,8 +12,7 @@ pub(super) type TopicId = usize;
 #[derive(Debug)]
 struct Topic {
     name: Box<[u8]>,
-    /// Dense, so that a fan-out walks over one slice; an entry is removed without looking at the others.
-    seats: IndexSet<Seat, RandomState>,
+    seats: Seats,
 }
 
 /// One name space of channels.
@@ -41,8 +39,7 @@ impl Topics {
         if let Some(id) = self.find(name) {
             return id;
         }
-        let seats = IndexSet::with_hasher(self.hasher.clone());
-        let id = self.topics.insert(Topic { name: name.into(), seats });
+        let id = self.topics.insert(Topic { name: name.into(), seats: Seats::default() });
         let Self { topics, by_name, hasher } = self;
         by_name.insert_unique(hasher.hash_one(name), id, |id| hasher.hash_one(&*topics[*id].name));
         id
@@ -52,18 +49,18 @@ impl Topics {
         &self.topics[id].name
     }
 
-    pub(super) fn subscribers(&self, id: TopicId) -> &indexmap::set::Slice<Seat> {
-        self.topics[id].seats.as_slice()
+    pub(super) fn subscribers(&self, id: TopicId) -> &Seats {
+        &self.topics[id].seats
     }
 
     pub(super) fn add(&mut self, id: TopicId, seat: Seat) {
-        self.topics[id].seats.insert(seat);
+        self.topics[id].seats.add(seat, &self.hasher);
     }
 
     /// Removes a subscriber, and the topic with its last one.
     pub(super) fn remove(&mut self, id: TopicId, seat: Seat) {
         let topic = &mut self.topics[id];
-        topic.seats.swap_remove(&seat);
+        topic.seats.remove(seat);
         if topic.seats.is_empty() {
             let hash = self.hasher.hash_one(&*topic.name);
             if let Ok(entry) = self.by_name.find_entry(hash, |other| *other == id) {
