@@ -176,10 +176,6 @@ impl MemberLease {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, VecDeque};
-
-    use proptest::prelude::*;
-
     use super::*;
 
     const TIMES: LeaseTimes = LeaseTimes { lease: 2500, eviction: 3500 };
@@ -235,75 +231,5 @@ mod tests {
         let mut leader = LeaderLeases::new(1, 7, TIMES, 0);
         assert_eq!(leader.request((2, 9), 10, &view, &voters, 20).lease, 0);
         assert_eq!(leader.own_until(&voters, 20), 10 + TIMES.lease);
-    }
-
-    // A small world: requests and answers take any time or get lost, leaders change whenever a majority of the
-    // voters has moved to a higher term. Whoever is voted out must not hold a lease.
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
-        #[test]
-        fn nobody_is_voted_out_while_its_lease_holds(steps in prop::collection::vec((0_u8..6, 1_u64..4, 1_u64..4, 1_u64..400), 1..300)) {
-            let (nodes, voters) = ([1_u64, 2, 3], [1_u64, 2, 3]);
-            let view = view(&nodes);
-            let mut now = 1;
-            let mut terms: BTreeMap<u64, u64> = nodes.iter().map(|node| (*node, 1)).collect();
-            let mut leaders = BTreeMap::from([(1_u64, LeaderLeases::new(1, 1, TIMES, now))]);
-            let mut newest = 1;
-            let mut leases: BTreeMap<u64, MemberLease> = nodes.iter().map(|node| (*node, MemberLease::default())).collect();
-            let mut until: BTreeMap<u64, Nanos> = BTreeMap::new();
-            let mut votes: BTreeMap<u64, (u64, Vec<u64>)> = BTreeMap::new();
-            // (member, leader, term, echo, asked)
-            let mut requests: VecDeque<(u64, u64, u64, u64, u64)> = VecDeque::new();
-            let mut answers: VecDeque<(u64, u64, u64, u64, u64)> = VecDeque::new();
-            for (what, node, other, wait) in steps {
-                match what {
-                    0 => now += wait,
-                    1 => if terms[&node] > 0 && leaders.contains_key(&other) && leaders[&other].term() == terms[&node] {
-                        let term = terms[&node];
-                        requests.push_back((node, other, term, leases[&node].echo(term), now));
-                    },
-                    2 => if let Some((member, leader, term, echo, asked)) = requests.pop_front()
-                        && wait % 3 != 0
-                        && let Some(state) = leaders.get_mut(&leader).filter(|state| state.term() == term)
-                    {
-                        let grant = state.request((member, 1), echo, &view, &voters, now);
-                        answers.push_back((member, term, now, grant.lease, asked));
-                    },
-                    3 => if let Some((member, term, stamp, lease, asked)) = answers.pop_front() && wait % 3 != 0
-                        && let Some(end) = leases.get_mut(&member).unwrap().granted(term, stamp, lease, asked)
-                    {
-                        let until = until.entry(member).or_default();
-                        *until = (*until).max(end);
-                    },
-                    4 => {
-                        // A candidate that has voted for somebody else in a later term has given up.
-                        votes.retain(|candidate, (term, _)| terms[candidate] <= *term);
-                        // `other` votes for `node` in a term above all that it has seen.
-                        let (term, voted) = votes.entry(node).or_insert((terms[&node] + 1, Vec::new()));
-                        if terms[&other] < *term && !voted.contains(&other) {
-                            terms.insert(other, *term);
-                            voted.push(other);
-                            // Whoever votes in a later term leads no more.
-                            leaders.remove(&other);
-                        }
-                        if voted.len() >= 2 {
-                            leaders.insert(node, LeaderLeases::new(node, *term, TIMES, now));
-                            newest = newest.max(*term);
-                            terms.insert(node, *term);
-                            votes.remove(&node);
-                        }
-                    }
-                    _ => {
-                        // Only the newest leader can commit.
-                        for state in leaders.values_mut().filter(|state| state.term() == newest) {
-                            for (member, _) in state.overdue(&view, now) {
-                                let end = until.get(&member).copied().unwrap_or_default();
-                                prop_assert!(end < now, "node {member} holds a lease until {end}, it is {now}");
-                            }
-                        }
-                    },
-                }
-            }
-        }
     }
 }

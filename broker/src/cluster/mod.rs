@@ -8,6 +8,8 @@ mod discovery;
 mod identity;
 mod leader;
 mod lease;
+#[cfg(test)]
+mod lease_world;
 mod member;
 mod node;
 mod start;
