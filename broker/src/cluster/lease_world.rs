@@ -88,8 +88,8 @@ impl World {
         world
     }
 
-    fn take(&mut self, step: Step) {
-        match step {
+    fn take(&mut self, step: &Step) {
+        match *step {
             Step::Wait(time) => self.now += time,
             Step::Ask(member) => {
                 if let Some(request) = self.ask(member) {
@@ -174,7 +174,7 @@ proptest! {
     fn nobody_is_voted_out_while_its_lease_holds(steps in prop::collection::vec(step(), 1..60)) {
         let mut world = World::new();
         for step in steps {
-            world.take(step);
+            world.take(&step);
             for (node, until) in world.voted_out() {
                 prop_assert!(until < world.now, "node {node} holds a lease until {until}, it is {}", world.now);
             }
