@@ -7,9 +7,9 @@
 
 mod frame;
 mod glob;
+mod id_set;
 mod outbox;
 mod patterns;
-mod seats;
 mod topics;
 
 #[cfg(test)]
@@ -18,11 +18,11 @@ mod model;
 use ahash::RandomState;
 use bytes::Bytes;
 use carillon_proto::resp::{Encoder, Protocol};
-use indexmap::IndexSet;
 use slab::Slab;
 
 use self::{
     frame::MessageFrame,
+    id_set::IdSet,
     outbox::BufferPool,
     patterns::Patterns,
     topics::{TopicId, Topics},
@@ -31,8 +31,6 @@ pub use self::{glob::Glob, outbox::Outbox};
 
 /// A connection's place in its shard's hub. Reused after the connection is gone.
 pub type Seat = usize;
-
-type IdSet = IndexSet<usize, RandomState>;
 
 /// The two name spaces of channels. They never mix: SPUBLISH does not reach SUBSCRIBE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,11 +178,8 @@ impl Hub {
             SubscriptionKind::ShardChannel => self.shard_channels.intern(name),
         };
         let hasher = &self.hasher;
-        let subscriptions = self.clients[seat].subscriptions.get_or_insert_with(|| {
-            let set = || IdSet::with_hasher(hasher.clone());
-            Box::new(Subscriptions { channels: set(), patterns: set(), shard_channels: set() })
-        });
-        if !subscriptions.of(kind).insert(id) {
+        let subscriptions = self.clients[seat].subscriptions.get_or_insert_default();
+        if !subscriptions.of(kind).insert(id, hasher) {
             return false;
         }
         match kind {
@@ -204,7 +199,7 @@ impl Hub {
         };
         let Some(id) = id else { return false };
         let Some(subscriptions) = &mut self.clients[seat].subscriptions else { return false };
-        if !subscriptions.of(kind).swap_remove(&id) {
+        if !subscriptions.of(kind).remove(id) {
             return false;
         }
         match kind {
@@ -219,9 +214,11 @@ impl Hub {
     pub fn any_subscription(&self, seat: Seat, kind: SubscriptionKind) -> Option<&[u8]> {
         let subscriptions = self.clients[seat].subscriptions.as_ref()?;
         Some(match kind {
-            SubscriptionKind::Channel => self.channels.name(*subscriptions.channels.last()?),
-            SubscriptionKind::Pattern => self.patterns.name(*subscriptions.patterns.last()?),
-            SubscriptionKind::ShardChannel => self.shard_channels.name(*subscriptions.shard_channels.last()?),
+            SubscriptionKind::Channel => self.channels.name(subscriptions.channels.iter().next_back()?),
+            SubscriptionKind::Pattern => self.patterns.name(subscriptions.patterns.iter().next_back()?),
+            SubscriptionKind::ShardChannel => {
+                self.shard_channels.name(subscriptions.shard_channels.iter().next_back()?)
+            }
         })
     }
 

@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 use super::{
     Seat,
     glob::Glob,
-    seats::Seats,
+    id_set::IdSet,
     topics::{TopicId, Topics},
 };
 
@@ -89,7 +89,7 @@ impl Patterns {
     }
 
     /// The patterns that match a channel, each with its subscribers.
-    pub(super) fn matching<'a>(&'a self, channel: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a Seats)> {
+    pub(super) fn matching<'a>(&'a self, channel: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a IdSet)> {
         let long_enough =
             self.groups.iter().map_while(|group| Some((group, channel.get(..group.prefix_len)?)));
         let likely =

@@ -4,7 +4,7 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use super::{Seat, seats::Seats};
+use super::{Seat, id_set::IdSet};
 
 /// A channel's number in its table. Reused when the channel has no subscriber any more.
 pub(super) type TopicId = usize;
@@ -12,7 +12,7 @@ pub(super) type TopicId = usize;
 #[derive(Debug)]
 struct Topic {
     name: Box<[u8]>,
-    seats: Seats,
+    seats: IdSet,
 }
 
 /// One name space of channels.
@@ -39,7 +39,7 @@ impl Topics {
         if let Some(id) = self.find(name) {
             return id;
         }
-        let id = self.topics.insert(Topic { name: name.into(), seats: Seats::default() });
+        let id = self.topics.insert(Topic { name: name.into(), seats: IdSet::default() });
         let Self { topics, by_name, hasher } = self;
         by_name.insert_unique(hasher.hash_one(name), id, |id| hasher.hash_one(&*topics[*id].name));
         id
@@ -49,12 +49,12 @@ impl Topics {
         &self.topics[id].name
     }
 
-    pub(super) fn subscribers(&self, id: TopicId) -> &Seats {
+    pub(super) fn subscribers(&self, id: TopicId) -> &IdSet {
         &self.topics[id].seats
     }
 
     pub(super) fn add(&mut self, id: TopicId, seat: Seat) {
-        self.topics[id].seats.add(seat, &self.hasher);
+        self.topics[id].seats.insert(seat, &self.hasher);
     }
 
     /// Removes a subscriber, and the topic with its last one.

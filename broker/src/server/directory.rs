@@ -98,7 +98,35 @@ impl Directory {
     }
 }
 
-type Stripe = HashMap<Box<[u8]>, Box<[u32]>, RandomState>;
+type Stripe = HashMap<Box<[u8]>, Counts, RandomState>;
+
+/// Subscribers of one name in each shard. A node has one shard unless it is told otherwise, and then as many names as
+/// subscriptions: this spares each an allocation.
+#[derive(Debug)]
+enum Counts {
+    OneShard(u32),
+    Shards(Box<[u32]>),
+}
+
+impl Counts {
+    fn new(shards: usize) -> Self {
+        if shards == 1 { Self::OneShard(0) } else { Self::Shards(vec![0; shards].into()) }
+    }
+
+    fn as_slice(&self) -> &[u32] {
+        match self {
+            Self::OneShard(count) => std::slice::from_ref(count),
+            Self::Shards(counts) => counts,
+        }
+    }
+
+    fn of(&mut self, shard: usize) -> &mut u32 {
+        match self {
+            Self::OneShard(count) => count,
+            Self::Shards(counts) => &mut counts[shard],
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Names {
@@ -121,10 +149,10 @@ impl Names {
     fn add(&self, name: &[u8], shard: usize) {
         let mut stripe = self.stripe(name);
         if let Some(counts) = stripe.get_mut(name) {
-            counts[shard] += 1;
+            *counts.of(shard) += 1;
         } else {
-            let mut counts = vec![0; self.shards].into_boxed_slice();
-            counts[shard] = 1;
+            let mut counts = Counts::new(self.shards);
+            *counts.of(shard) = 1;
             stripe.insert(name.into(), counts);
         }
     }
@@ -132,8 +160,8 @@ impl Names {
     fn remove(&self, name: &[u8], shard: usize) {
         let mut stripe = self.stripe(name);
         if let Some(counts) = stripe.get_mut(name) {
-            counts[shard] -= 1;
-            if counts.iter().all(|count| *count == 0) {
+            *counts.of(shard) -= 1;
+            if counts.as_slice().iter().all(|count| *count == 0) {
                 stripe.remove(name);
             }
         }
@@ -141,12 +169,14 @@ impl Names {
 
     fn shards(&self, name: &[u8]) -> ShardSet {
         let stripe = self.stripe(name);
-        let counts = stripe.get(name).map_or(&[][..], |counts| counts);
+        let counts = stripe.get(name).map_or(&[][..], Counts::as_slice);
         counts.iter().enumerate().fold(0, |set, (shard, count)| set | u64::from(*count > 0) << shard)
     }
 
     fn subscribers(&self, name: &[u8]) -> u64 {
-        self.stripe(name).get(name).map_or(0, |counts| counts.iter().map(|count| u64::from(*count)).sum())
+        self.stripe(name)
+            .get(name)
+            .map_or(0, |counts| counts.as_slice().iter().map(|count| u64::from(*count)).sum())
     }
 
     fn list(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<Box<[u8]>> {
