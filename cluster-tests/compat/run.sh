@@ -31,6 +31,12 @@ failed=0
 node --test --test-concurrency=1 --test-reporter=spec ./*.test.mjs || failed=1
 .venv/bin/pytest -q python || failed=1
 
+# The judge of the cluster's scenarios, with ioredis at work: there is no such cluster of redis-server to compare with.
+if [[ ${BROKER-} != redis ]]; then
+  cargo nextest run --locked --package carillon-cluster-tests --test cluster --run-ignored only \
+    --filterset 'test(ioredis_clients)' || failed=1
+fi
+
 node collect.mjs || failed=1
 node report.mjs
 exit "$failed"

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use crate::ports::Ports;
@@ -120,6 +121,12 @@ pub(crate) fn carillon_binary() -> PathBuf {
     );
     assert!(binary.exists(), "{} is missing: run cargo build --release first", binary.display());
     binary
+}
+
+/// Lets this process and those that it starts open as many files as the system allows: each client is one.
+pub fn raise_open_files_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("up to the hard limit");
 }
 
 /// A loopback address on which nothing listened a moment ago.

@@ -30,6 +30,8 @@ pub struct Node {
     pub peer: SocketAddr,
     /// Its data folder.
     pub data: PathBuf,
+    /// What runs, from the next start on; the build under test unless said otherwise.
+    pub binary: Option<PathBuf>,
     log: PathBuf,
     flags: Vec<String>,
     process: Option<Child>,
@@ -55,7 +57,18 @@ impl Node {
         let flags =
             own.iter().chain(flags).flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()]).collect();
         let log = folder.join(format!("{name}.log"));
-        Self { name: name.to_owned(), client, admin, peer, data, log, flags, process: None, stopped: None }
+        Self {
+            name: name.to_owned(),
+            client,
+            admin,
+            peer,
+            data,
+            binary: None,
+            log,
+            flags,
+            process: None,
+            stopped: None,
+        }
     }
 
     /// Whether its process runs, be it stopped.
@@ -67,7 +80,7 @@ impl Node {
     pub fn start(&mut self) {
         assert!(!self.is_running(), "{} runs already", self.name);
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log file");
-        let mut command = Command::new(carillon_binary());
+        let mut command = Command::new(self.binary.clone().unwrap_or_else(carillon_binary));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CARILLON_") {
                 command.env_remove(name);
@@ -83,6 +96,12 @@ impl Node {
     pub fn set_flag(&mut self, flag: &str, value: &str) {
         let at = self.flags.iter().position(|own| own == flag).expect("a flag that every node has");
         value.clone_into(&mut self.flags[at + 1]);
+    }
+
+    /// Another data folder, from the next start on.
+    pub fn set_data(&mut self, data: PathBuf) {
+        self.set_flag("--data-dir", &data.display().to_string());
+        self.data = data;
     }
 
     /// Kills it, as a crash would end it.

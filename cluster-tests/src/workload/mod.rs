@@ -42,6 +42,13 @@ pub enum Place {
     Only(usize),
     /// First to this node, then to whichever answers.
     From(usize),
+    /// The same, so many nodes further each time: clients of one node spread over the others.
+    Around {
+        /// Where first.
+        first: usize,
+        /// Nodes from one attempt to the next.
+        step: usize,
+    },
 }
 
 /// One publisher.
@@ -293,6 +300,7 @@ impl Stage {
             let node = match place {
                 Place::Only(node) => node,
                 Place::From(first) => (first + *attempt) % self.nodes.len(),
+                Place::Around { first, step } => (first + *attempt * step) % self.nodes.len(),
             };
             *attempt += 1;
             let connecting =

@@ -7,12 +7,15 @@ mod clients;
 mod counts;
 mod disks;
 mod formation;
+mod full_disks;
 mod kills;
 mod membership;
 mod networks;
 mod operators;
 mod partitions;
 mod pauses;
+mod real_clients;
+mod upgrades;
 
 use std::time::{Duration, Instant};
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, TryLockError},
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,12 +18,19 @@ use super::writer::{Batch, Writer};
 const FORMAT: u32 = 1;
 
 const FORMAT_FILE: &str = "format";
+const NEW_FORMAT_FILE: &str = "format.new";
 const LOCK_FILE: &str = "lock";
 /// The number of the last batch that is known to be on disk.
 pub(super) const SYNCED_FILE: &str = "synced";
 const STORE_FOLDER: &str = "store";
 /// sled's own file inside the store, which is what has to be synced.
 const STORE_FILE: &str = "db";
+
+/// Written and removed before the store is opened: a store that meets a full disk while it opens looks like a
+/// corrupt one, and leaves half of what it was about to write.
+const ROOM_FILE: &str = "room";
+/// Two of sled's segments, and something for the files beside the store.
+const ROOM_BYTES: usize = 1200 * 1024;
 
 /// The number of the last batch, inside the store.
 pub(super) const BATCH_KEY: &[u8] = b"batch";
@@ -49,6 +56,14 @@ pub enum DiskError {
         path: PathBuf,
         /// What is wrong.
         what: String,
+    },
+    /// There is no room for what a start writes.
+    #[error("the data folder {} has no room for {ROOM_BYTES} bytes: {source}; make room and start again", path.display())]
+    Full {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// The system refused something.
     #[error("the data folder {} cannot be used: {source}", path.display())]
@@ -81,9 +96,13 @@ impl Disk {
             TryLockError::WouldBlock => DiskError::InUse(path.to_owned()),
             TryLockError::Error(source) => io_error(source),
         })?;
+        find_room(path)?;
         check_format(path)?;
         let corrupt = |what: String| DiskError::Corrupt { path: path.to_owned(), what };
-        let (tree, found) = read_store(&path.join(STORE_FOLDER)).map_err(corrupt)?;
+        let (tree, found) = read_store(&path.join(STORE_FOLDER)).map_err(|error| match error {
+            Unread::Corrupt(what) => corrupt(what),
+            Unread::Io(source) => io_error(source),
+        })?;
         let last_batch = found.get(BATCH_KEY).and_then(|value| value.as_slice().try_into().ok());
         let last_batch = last_batch.map_or(0, u64::from_be_bytes);
         let synced = read_synced(&path.join(SYNCED_FILE)).map_err(io_error)?;
@@ -172,6 +191,22 @@ pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(inside)
 }
 
+fn find_room(path: &Path) -> Result<(), DiskError> {
+    let file = path.join(ROOM_FILE);
+    let written = File::create(&file).and_then(|mut file| {
+        file.write_all(&vec![0xa5; ROOM_BYTES])?;
+        // Some file systems find out only now.
+        file.sync_all()
+    });
+    let removed = fs::remove_file(&file);
+    written.and(removed).map_err(|source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            DiskError::Full { path: path.to_owned(), source }
+        }
+        _ => DiskError::Io { path: path.to_owned(), source },
+    })
+}
+
 fn check_format(path: &Path) -> Result<(), DiskError> {
     let io_error = |source| DiskError::Io { path: path.to_owned(), source };
     let file = path.join(FORMAT_FILE);
@@ -183,8 +218,11 @@ fn check_format(path: &Path) -> Result<(), DiskError> {
                 let what = format!("there is a {STORE_FOLDER} folder and no {FORMAT_FILE} file");
                 return Err(DiskError::Corrupt { path: path.to_owned(), what });
             }
-            fs::write(&file, format!("{FORMAT}\n")).map_err(io_error)?;
-            File::open(&file).and_then(|file| file.sync_all()).map_err(io_error)?;
+            // Whole or not at all: an empty file would be a format that nobody knows.
+            let unnamed = path.join(NEW_FORMAT_FILE);
+            fs::write(&unnamed, format!("{FORMAT}\n")).map_err(io_error)?;
+            File::open(&unnamed).and_then(|file| file.sync_all()).map_err(io_error)?;
+            fs::rename(&unnamed, &file).map_err(io_error)?;
             File::open(path).and_then(|folder| folder.sync_all()).map_err(io_error)
         }
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -196,8 +234,31 @@ fn check_format(path: &Path) -> Result<(), DiskError> {
 
 type Found = BTreeMap<Vec<u8>, Vec<u8>>;
 
+/// Why a store could not be read.
+enum Unread {
+    /// What is there is not what was written.
+    Corrupt(String),
+    /// The system refused, and what is there may be as good as ever: it must not be set aside.
+    Io(io::Error),
+}
+
+impl From<sled::Error> for Unread {
+    fn from(error: sled::Error) -> Self {
+        use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+        match error {
+            // sled's own words for files that end too early or hold something else.
+            sled::Error::Io(error)
+                if !matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof) =>
+            {
+                Self::Io(error)
+            }
+            error => Self::Corrupt(error.to_string()),
+        }
+    }
+}
+
 /// Opens the store and reads all of it, checking every value.
-fn read_store(path: &Path) -> Result<(sled::Db, Found), String> {
+fn read_store(path: &Path) -> Result<(sled::Db, Found), Unread> {
     // sled panics on some kinds of damage; that must not take the node down without a word.
     catch_unwind(AssertUnwindSafe(|| {
         let config = sled::Config::new()
@@ -206,18 +267,19 @@ fn read_store(path: &Path) -> Result<(sled::Db, Found), String> {
             .cache_capacity(8 * 1024 * 1024)
             // The writer flushes after each batch; a flush that nobody waits for would only add wake-ups.
             .flush_every_ms(None);
-        let tree = config.open().map_err(|error| error.to_string())?;
+        let tree = config.open()?;
         let mut found = Found::new();
         for pair in tree.iter() {
-            let (key, stored) = pair.map_err(|error| error.to_string())?;
+            let (key, stored) = pair?;
             let value = checked(&key, &stored).ok_or_else(|| {
-                format!("the checksum of '{}' does not match", String::from_utf8_lossy(&key))
+                let key = String::from_utf8_lossy(&key);
+                Unread::Corrupt(format!("the checksum of '{key}' does not match"))
             })?;
             found.insert(key.to_vec(), value.to_vec());
         }
         Ok((tree, found))
     }))
-    .unwrap_or_else(|_| Err("the store's pages cannot be read".to_owned()))
+    .unwrap_or_else(|_| Err(Unread::Corrupt("the store's pages cannot be read".to_owned())))
 }
 
 /// A value with a checksum over it and its key before it.
@@ -252,7 +314,7 @@ fn read_synced(path: &Path) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Seek as _, SeekFrom, Write as _};
+    use std::io::{Seek as _, SeekFrom};
 
     use super::*;
 
@@ -307,6 +369,15 @@ mod tests {
         fs::write(folder.path().join(FORMAT_FILE), "9").unwrap();
         let error = Disk::open(folder.path()).unwrap_err();
         assert!(error.to_string().contains("format \"9\""), "{error}");
+    }
+
+    /// It was once taken for a corrupt one, and the node for a new one.
+    #[test]
+    fn a_store_that_the_system_does_not_open_is_not_corrupt() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        assert!(matches!(Unread::from(sled::Error::Io(full)), Unread::Io(_)));
+        let short = io::Error::from(io::ErrorKind::UnexpectedEof);
+        assert!(matches!(Unread::from(sled::Error::Io(short)), Unread::Corrupt(_)));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Writer {
     pub(super) fn start(tree: sled::Db, file: File, synced: PathBuf, last_batch: u64) -> io::Result<Self> {
         let synced = OpenOptions::new().write(true).create(true).truncate(false).open(synced)?;
         let (queue, waiting) = sync_channel(WAITING_MAX);
-        let store = Store { tree, file, synced, last_batch };
+        let store = Store { tree, file, synced, last_batch, failed: None };
         let thread =
             std::thread::Builder::new().name("store".to_owned()).spawn(move || store.run(&waiting))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
@@ -79,6 +79,9 @@ struct Store {
     file: File,
     synced: File,
     last_batch: u64,
+    /// Why nothing is written any more. After a sync that failed the next one may succeed without what was lost, and
+    /// a batch must not be there without the one before it.
+    failed: Option<(io::ErrorKind, String)>,
 }
 
 impl Store {
@@ -86,16 +89,21 @@ impl Store {
         while let Ok(first) = waiting.recv() {
             let group: Vec<_> = std::iter::once(first).chain(waiting.try_iter()).collect();
             let (batches, done): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-            let result = self.commit(batches);
-            if let Err(error) = &result {
+            if self.failed.is_none()
+                && let Err(error) = self.commit(batches)
+            {
                 tracing::error!(%error, "the data folder cannot be written");
+                self.failed = Some((error.kind(), error.to_string()));
             }
             for done in done {
-                done(
-                    result.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string())),
-                );
+                done(self.outcome());
             }
         }
+    }
+
+    fn outcome(&self) -> io::Result<()> {
+        let failed = self.failed.as_ref();
+        failed.map_or(Ok(()), |(kind, text)| Err(io::Error::new(*kind, text.clone())))
     }
 
     fn commit(&mut self, batches: Vec<Batch>) -> io::Result<()> {

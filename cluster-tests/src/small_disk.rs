@@ -1,0 +1,73 @@
+//! A disk that can be filled.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+/// Large enough for a store and its first segments.
+const SIZE: &str = "8m";
+
+/// What is written at a time while it is filled; then single bytes.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// A small file system in memory; unmounted when dropped.
+#[derive(Debug)]
+pub struct SmallDisk {
+    folder: TempDir,
+}
+
+impl SmallDisk {
+    /// Mounts one, which takes root. `None`, with a word on standard error, where that is not allowed.
+    pub fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = format!("size={SIZE}");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()).output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(Self { folder }),
+            refused => {
+                eprintln!("NOT CHECKED: a file system cannot be mounted here: {refused:?}");
+                None
+            }
+        }
+    }
+
+    /// A folder on it for a node's data.
+    pub fn data(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    /// Its root.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.path().join("ballast")
+    }
+
+    /// Fills it to the last byte.
+    pub fn fill(&self) {
+        let mut ballast = File::create(self.ballast()).expect("a file on the small disk");
+        for bytes in [CHUNK_BYTES, 1] {
+            while ballast.write_all(&vec![0; bytes]).is_ok() {}
+        }
+    }
+
+    /// Frees what has been filled.
+    pub fn free(&self) {
+        fs::remove_file(self.ballast()).expect("it was filled");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: whatever still holds a file on it is about to end.
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
