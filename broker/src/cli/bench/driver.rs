@@ -14,7 +14,7 @@ use super::{
     frame::{self, Frame},
     histogram::{Latencies, latencies},
     plan::Plan,
-    poller::Poller,
+    poller::{Poller, WAIT_MAX},
     publisher::{Making, UNWRITTEN_BYTES_MAX},
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Measured {
     pub(super) latencies: Latencies,
     /// From PUBLISH to its answer.
     pub(super) answers: Latencies,
+    /// Longest time by which the thread was woken later than it had asked for, in nanoseconds.
+    pub(super) stall_max_ns: u64,
 }
 
 pub(super) struct Driver {
@@ -48,6 +50,7 @@ pub(super) struct Driver {
     answers: Latencies,
     received: u64,
     expected: u64,
+    stall_max_ns: u64,
 }
 
 impl Driver {
@@ -76,6 +79,7 @@ impl Driver {
             answers: latencies(),
             received: 0,
             expected: 0,
+            stall_max_ns: 0,
         })
     }
 
@@ -88,7 +92,12 @@ impl Driver {
         if let Some(times) = self.control.times.get() {
             self.clients.iter_mut().for_each(|client| client.close(now_ns, times));
         }
-        Measured { clients: self.clients, latencies: self.latencies, answers: self.answers }
+        Measured {
+            clients: self.clients,
+            latencies: self.latencies,
+            answers: self.answers,
+            stall_max_ns: self.stall_max_ns,
+        }
     }
 
     fn turns(&mut self) -> io::Result<()> {
@@ -98,6 +107,7 @@ impl Driver {
             let due_ns = self.run_due(now_ns, times.as_ref());
             let now_ns = self.control.clock.now_ns();
             self.poller.wait(due_ns.map(|due_ns| Duration::from_nanos(due_ns.saturating_sub(now_ns))))?;
+            self.note_stall(now_ns);
             // They may have been set while this thread waited.
             let times = self.control.times.get().copied();
             for at in 0..self.poller.len() {
@@ -117,6 +127,17 @@ impl Driver {
             self.gauge().expected.store(self.expected, Relaxed);
         }
         Ok(())
+    }
+
+    /// A thread that gets no processor cannot measure: what it finds late may have been there in time.
+    fn note_stall(&mut self, waited_since_ns: u64) {
+        let Some(times) = self.control.times.get() else { return };
+        let now_ns = self.control.clock.now_ns();
+        if times.is_measured(waited_since_ns) {
+            let waited_ns = now_ns.saturating_sub(waited_since_ns);
+            let stall_ns = waited_ns.saturating_sub(WAIT_MAX.as_nanos() as u64);
+            self.stall_max_ns = self.stall_max_ns.max(stall_ns);
+        }
     }
 
     fn gauge(&self) -> &Gauge {
@@ -309,10 +330,13 @@ impl Driver {
         let now_ns = self.control.clock.now_ns();
         match (trouble, times) {
             (Trouble::Gone(error), None) => {
-                self.control.fail(format!("server {} does not take all clients: {error}", client.home + 1));
+                self.control.fail(format!(
+                    "server {} of the list does not take all clients: {error}",
+                    client.home + 1
+                ));
             }
             (Trouble::Refused(text), _) if times.is_none() || !self.plan.reconnect => {
-                self.control.fail(format!("server {} says: {text}", client.home + 1));
+                self.control.fail(format!("server {} of the list says: {text}", client.home + 1));
             }
             _ => {
                 client.lose(now_ns, &self.plan, times);

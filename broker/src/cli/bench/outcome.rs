@@ -103,6 +103,8 @@ pub(super) struct Outcome {
     pub(super) closed: u64,
     /// Longest time by which the load sent a message of an open loop later than it was due, in milliseconds.
     pub(super) send_lag_ms_max: f64,
+    /// Longest time for which the load itself got no processor, in milliseconds: latencies up to it may be its own.
+    pub(super) load_stall_ms_max: f64,
     /// Who used the machine.
     pub(super) machine: Machine,
     /// Each server as its clients saw it.
@@ -112,7 +114,7 @@ pub(super) struct Outcome {
     pub(super) latencies: Latencies,
 }
 
-/// Messages in milliseconds, for people.
+/// Nanoseconds as milliseconds.
 fn ms(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e6
 }
@@ -122,6 +124,7 @@ impl Outcome {
     pub(super) fn new(plan: &Plan, addresses: &[String], seconds: f64, threads: Vec<Measured>) -> Self {
         let (mut all, mut answers) = (latencies(), latencies());
         let mut clients = Vec::new();
+        let stall_max_ns = threads.iter().map(|thread| thread.stall_max_ns).max().unwrap_or(0);
         for thread in threads {
             // All have the same bounds.
             all.add(&thread.latencies).expect("the bounds are the same");
@@ -159,6 +162,7 @@ impl Outcome {
             faults,
             closed: servers.iter().map(|server| server.closed).sum(),
             send_lag_ms_max: if plan.rate.is_some() { ms(send_lag_ns_max) } else { 0.0 },
+            load_stall_ms_max: ms(stall_max_ns),
             machine: Machine::default(),
             servers,
             latencies: all,

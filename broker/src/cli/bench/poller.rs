@@ -16,7 +16,7 @@ const TIMER: u64 = u64::MAX;
 const EVENTS_MAX: usize = 1024;
 
 /// How long to wait at most: the end of a run is looked for this often.
-const WAIT_MAX: Duration = Duration::from_millis(20);
+pub(super) const WAIT_MAX: Duration = Duration::from_millis(20);
 
 /// What a connection can do.
 #[derive(Clone, Copy, Debug)]

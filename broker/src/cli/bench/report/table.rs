@@ -7,6 +7,9 @@ use super::{super::outcome::Outcome, Report, TargetReport, is_disturbed, median}
 /// From here on the load itself is likely to be the limit.
 const SATURATED: f64 = 0.9;
 
+/// From here on the load's own pauses are worth a word, in milliseconds.
+const STALL_MS: f64 = 5.0;
+
 const MIB: f64 = 1024.0 * 1024.0;
 
 impl Report {
@@ -129,6 +132,12 @@ fn write_remarks(number: usize, round: &Outcome, text: &mut String) {
         remark(format!(
             "the load used {:.0} % of its threads' time and is likely the limit; see --threads",
             round.machine.load_saturation * 100.0
+        ));
+    }
+    if round.load_stall_ms_max > STALL_MS {
+        remark(format!(
+            "the load itself got no processor for {:.0} ms; latencies are its own",
+            round.load_stall_ms_max
         ));
     }
     if is_disturbed(round) {
