@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Some(Command::Drain(settings)) => return cli::drain(&settings),
         Some(Command::Pub(settings)) => return cli::run("pub", cli::publish(*settings)),
         Some(Command::Sub(settings)) => return cli::run("sub", cli::subscribe(*settings)),
+        Some(Command::Bench(settings)) => return cli::run("bench", cli::bench(*settings)),
         Some(Command::SetAside { data_dir }) => return set_aside(&data_dir),
         None => command_line.serve,
     };

@@ -6,6 +6,7 @@
 pub mod chaos;
 mod cli;
 mod cluster;
+pub mod compare;
 mod eventually;
 pub mod history;
 mod ioredis;

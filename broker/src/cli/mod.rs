@@ -1,9 +1,10 @@
-//! `carillon pub` and `carillon sub`: to try a broker out, and for scripts. They work with any server that speaks
-//! Redis's protocol.
+//! `carillon pub`, `carillon sub` and `carillon bench`: to try a broker out, for scripts, and to measure it. They work
+//! with any server that speaks Redis's protocol.
 //!
 //! Results go to standard output, one line each; everything else goes to standard error.
 
 mod backoff;
+mod bench;
 mod line;
 mod publish;
 mod status;
@@ -20,6 +21,7 @@ use carillon_client::{
 };
 use clap::Args;
 
+pub use bench::{BenchSettings, bench};
 pub use publish::{PublishSettings, publish};
 pub use status::{AdminSettings, drain, nodes, status};
 pub use subscribe::{SubscribeSettings, subscribe};
@@ -72,6 +74,12 @@ pub enum CliError {
     /// The connection was lost.
     #[error(transparent)]
     Lost(#[from] ConnectionLost),
+    /// Settings that do not go together.
+    #[error("{0}")]
+    Usage(String),
+    /// A load that could not be run to its end, or that found something wrong.
+    #[error("{0}")]
+    Bench(String),
     /// Standard input cannot be read.
     #[error("cannot read standard input: {0}")]
     Input(io::Error),
@@ -133,7 +141,9 @@ pub fn run(name: &str, command: impl Future<Output = Result<(), CliError>>) -> E
         Err(error) => {
             tell(name, format_args!("{error}"));
             match error {
-                CliError::Address(_) | CliError::UserWithoutPassword(_) => ExitCode::from(EXIT_USAGE),
+                CliError::Address(_) | CliError::UserWithoutPassword(_) | CliError::Usage(_) => {
+                    ExitCode::from(EXIT_USAGE)
+                }
                 _ => ExitCode::FAILURE,
             }
         }

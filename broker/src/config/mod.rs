@@ -11,7 +11,7 @@ mod dev;
 pub use cluster::{ClusterFlags, SettingsError};
 pub use dev::DevSettings;
 
-use crate::cli::{AdminSettings, PublishSettings, SubscribeSettings};
+use crate::cli::{AdminSettings, BenchSettings, PublishSettings, SubscribeSettings};
 
 /// A pub/sub broker that speaks Redis's protocol.
 #[derive(Debug, Parser)]
@@ -48,6 +48,8 @@ pub enum Command {
     Pub(Box<PublishSettings>),
     /// Subscribe to channels and print messages, one a line, until ctrl-C.
     Sub(Box<SubscribeSettings>),
+    /// Load servers with publishers and subscribers, and measure them.
+    Bench(Box<BenchSettings>),
 }
 
 /// Settings of a node.

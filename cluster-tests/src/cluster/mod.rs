@@ -49,6 +49,8 @@ pub struct ClusterSettings {
     pub election: Duration,
     /// Where all randomness begins.
     pub seed: u64,
+    /// Whether the nodes reach each other without the network that can be broken, which costs time.
+    pub is_direct: bool,
 }
 
 impl ClusterSettings {
@@ -64,6 +66,7 @@ impl ClusterSettings {
             drain: Duration::from_millis(300),
             election: Duration::from_millis(150),
             seed: seed(),
+            is_direct: false,
         }
     }
 }
@@ -101,13 +104,17 @@ impl Cluster {
         std::fs::write(&secret, "a secret that only this test's nodes know\n").expect("writes the secret");
         let count = settings.size + settings.spare;
         let gates: Vec<SocketAddr> = (0..count).map(|_| ports.next_addr()).collect();
+        let addrs: Vec<[SocketAddr; 3]> =
+            (0..count).map(|_| [ports.next_addr(), ports.next_addr(), ports.next_addr()]).collect();
+        let peers: Vec<SocketAddr> = addrs.iter().map(|[_, _, peer]| *peer).collect();
+        let advertised = if settings.is_direct { &peers } else { &gates };
         let list =
             |addrs: &[SocketAddr]| addrs.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
         let ms = |duration: Duration| duration.as_millis().to_string();
         let node = |index: usize| {
             let flags = [
-                ("--advertise-addr", gates[index].to_string()),
-                ("--peers", list(&gates)),
+                ("--advertise-addr", advertised[index].to_string()),
+                ("--peers", list(advertised)),
                 ("--expect", settings.size.to_string()),
                 ("--cluster-secret-file", secret.display().to_string()),
                 ("--lease-ms", ms(settings.lease)),
@@ -117,11 +124,9 @@ impl Cluster {
                 ("--link-idle-ms", ms(settings.link_idle)),
                 ("--drain-ms", ms(settings.drain)),
             ];
-            let addrs = [ports.next_addr(), ports.next_addr(), ports.next_addr()];
-            Node::new(&format!("n{}", index + 1), addrs, folder.path(), &flags)
+            Node::new(&format!("n{}", index + 1), addrs[index], folder.path(), &flags)
         };
         let nodes: Vec<Node> = (0..count).map(node).collect();
-        let peers: Vec<SocketAddr> = nodes.iter().map(|node| node.peer).collect();
         let network = UdpProxy::start(&gates, &peers, settings.seed);
         let random = fastrand::Rng::with_seed(settings.seed);
         Self { nodes, network, settings, stopped: Vec::new(), random, folder, _ports: ports }

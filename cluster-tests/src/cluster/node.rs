@@ -76,6 +76,11 @@ impl Node {
         self.process.as_mut().is_some_and(|process| matches!(process.try_wait(), Ok(None)))
     }
 
+    /// Its process, for measurements; `None` while it does not run.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
     /// Starts it, with the folder that it left.
     pub fn start(&mut self) {
         assert!(!self.is_running(), "{} runs already", self.name);

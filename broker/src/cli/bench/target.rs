@@ -1,0 +1,139 @@
+//! The servers that a run loads: where they are, which processes they run in, and what they call themselves.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+
+use carillon_client::{Address, Connection, Credentials, Endpoint, Settings, Value};
+use socket2::SockAddr;
+
+use super::{procs, sentinel::Sentinels};
+use crate::cli::{CliError, ServerSettings};
+
+/// Servers that are loaded together, like the nodes of a cluster.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// As the user named them, without credentials.
+    pub(super) addresses: Vec<String>,
+    pub(super) resolved: Vec<SockAddr>,
+    pub(super) credentials: Option<Credentials>,
+    /// Software and version, as the first server tells them.
+    pub(super) software: String,
+    /// Processes to measure.
+    pub(super) pids: Vec<u32>,
+    /// Who knows where the primary is, if it may move.
+    pub(super) sentinels: Option<Sentinels>,
+}
+
+impl Target {
+    /// Asks every server whether it is there and what it is.
+    pub(super) async fn find(
+        servers: &[String],
+        like: &ServerSettings,
+        sentinel: Option<&str>,
+        pids: &[u32],
+    ) -> Result<Self, CliError> {
+        let mut target = Self {
+            addresses: Vec::new(),
+            resolved: Vec::new(),
+            credentials: None,
+            software: "unknown".to_owned(),
+            pids: pids.to_vec(),
+            sentinels: None,
+        };
+        let mut servers = servers.to_vec();
+        if let Some(name) = sentinel {
+            let sentinels = Sentinels { addresses: sentinels(&servers)?, name: name.to_owned() };
+            let primary = sentinels.primary().ok_or_else(|| {
+                CliError::Bench(format!("no Sentinel at {} knows the primary '{name}'", servers.join(",")))
+            })?;
+            servers = vec![primary.to_string()];
+            target.sentinels = Some(sentinels);
+        }
+        for server in &servers {
+            let address = ServerSettings { server: server.clone(), ..like.clone() }.address()?;
+            let (resolved, is_local) = resolve(&address.endpoint)?;
+            let connection = Connection::open(&address, Settings::default()).await?;
+            let reply = connection.request(["INFO", "server"]).await;
+            // A user may be forbidden to ask; the load works all the same.
+            let info = Info::of(reply.ok());
+            if let Some(software) = info.software().filter(|_| target.addresses.is_empty()) {
+                target.software = software;
+            }
+            // A number in another container's or machine's table of processes means nothing here.
+            let pid = info.pid().filter(|pid| is_local && procs::exists(*pid));
+            if let Some(pid) = pid.filter(|pid| pids.is_empty() && !target.pids.contains(pid)) {
+                target.pids.push(pid);
+            }
+            target.addresses.push(address.endpoint.to_string());
+            target.resolved.push(resolved);
+            target.credentials = target.credentials.or(address.credentials);
+        }
+        match pids.iter().find(|pid| !procs::exists(**pid)) {
+            Some(pid) => Err(CliError::Usage(format!("there is no process {pid} to measure"))),
+            None => Ok(target),
+        }
+    }
+}
+
+fn sentinels(servers: &[String]) -> Result<Vec<SocketAddr>, CliError> {
+    let address = |server: &String| {
+        let address: Address = server.parse()?;
+        let (resolved, _) = resolve(&address.endpoint)?;
+        let no_socket = || CliError::Usage(format!("{server}: a Sentinel has a host and a port"));
+        resolved.as_socket().ok_or_else(no_socket)
+    };
+    servers.iter().map(address).collect()
+}
+
+fn resolve(endpoint: &Endpoint) -> Result<(SockAddr, bool), CliError> {
+    let failed = |error: std::io::Error| CliError::Bench(format!("{endpoint} cannot be resolved: {error}"));
+    match endpoint {
+        Endpoint::Unix(path) => Ok((SockAddr::unix(path).map_err(failed)?, true)),
+        Endpoint::Tcp { host, port } => {
+            let mut found = (host.as_str(), *port).to_socket_addrs().map_err(failed)?;
+            let addr = found.next().ok_or_else(|| failed(std::io::Error::other("it has no address")))?;
+            Ok((addr.into(), addr.ip().is_loopback()))
+        }
+    }
+}
+
+/// The answer to `INFO server`.
+struct Info(String);
+
+impl Info {
+    fn of(reply: Option<Value>) -> Self {
+        match reply {
+            Some(Value::Bulk(bytes)) => Self(String::from_utf8_lossy(&bytes).into_owned()),
+            _ => Self(String::new()),
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<&str> {
+        self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    }
+
+    fn pid(&self) -> Option<u32> {
+        self.field("process_id")?.parse().ok()
+    }
+
+    /// The name with its version: others than Redis tell Redis's version beside their own.
+    fn software(&self) -> Option<String> {
+        let named = |name: &str, field: &str| self.field(field).map(|version| format!("{name} {version}"));
+        named("carillon", "carillon_version")
+            .or_else(|| named("valkey", "valkey_version"))
+            .or_else(|| named("redis", "redis_version"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_say_what_they_are() {
+        let info =
+            Info("# Server\r\nredis_version:7.2.4\r\nvalkey_version:9.1.2\r\nprocess_id:12\r\n".into());
+        assert_eq!((info.software().as_deref(), info.pid()), (Some("valkey 9.1.2"), Some(12)));
+        let info = Info::of(Some(Value::Error("NOPERM".into())));
+        assert_eq!((info.software(), info.pid()), (None, None));
+    }
+}
