@@ -21,6 +21,7 @@ step 'tools'
 need redis-server redis-server
 need chromium chromium
 need c++ g++
+need valgrind valgrind
 cargo nextest --version > /dev/null 2>&1 || cargo install --locked cargo-nextest
 cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
 
@@ -46,6 +47,9 @@ RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 
 step 'release build'
 cargo build --release --locked
+
+step 'instructions of the core paths'
+cargo run --release --locked -p carillon-broker --example instructions
 
 step 'unit and integration tests'
 cargo nextest run --workspace --locked
