@@ -35,7 +35,7 @@ struct Path {
 }
 
 const PATHS: &[Path] = &[
-    Path { name: "parse", what: "request of a pipeline", units: 100, bound: 750, run: parse },
+    Path { name: "parse", what: "request of a pipeline", units: 100, bound: 480, run: parse },
     Path {
         name: "fan-out",
         what: "delivery to one of 100 subscribers",

@@ -2,6 +2,7 @@
 //! specifies them and as redis-server treats the cases that the specification leaves open.
 
 mod encode;
+mod header;
 mod inline;
 mod request;
 mod value;

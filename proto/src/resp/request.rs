@@ -4,11 +4,18 @@
 //! input, so that each byte is looked at once however small the pieces are; it never copies an argument, never
 //! recurses, and allocates only for arguments that have really arrived, never for a length that was declared.
 
-use super::{inline::split_words, parse_integer};
+use super::{
+    header::{SHORT_DIGITS_MAX, line_at, short_number},
+    inline::split_words,
+    parse_integer,
+};
 use crate::limits::{ARGUMENTS_MAX, LINE_BYTES_MAX};
 
 /// Arguments for which the bookkeeping is kept between requests; a larger table is given back after use.
 const SPANS_KEPT: usize = 32;
+
+/// Up to here no argument with a short length can outgrow a span.
+const SHORT_CURSOR_MAX: usize = u32::MAX as usize - 10_usize.pow(SHORT_DIGITS_MAX as u32) - 64;
 
 /// Where one argument lies, relative to the start of its request.
 type Span = (u32, u32);
@@ -183,11 +190,18 @@ impl RequestDecoder {
 
     /// Reads `*<count>\r\n`. False when it has not arrived whole.
     fn read_array_header(&mut self, input: &[u8]) -> Result<bool, ProtocolError> {
-        let Some(line) = line_at(input, 1, ProtocolError::MultibulkCountTooBig)? else { return Ok(false) };
-        let count = parse_integer(line).ok_or(ProtocolError::InvalidMultibulkLength)?;
-        self.cursor = 1 + line.len() + 2;
-        // Zero and negative counts are passed over, as Redis does.
-        self.missing = usize::try_from(count).unwrap_or(0);
+        if let Some((count, digits)) = short_number(&input[1..]) {
+            self.cursor = 1 + digits + 2;
+            self.missing = count;
+        } else {
+            let Some(line) = line_at(input, 1, ProtocolError::MultibulkCountTooBig)? else {
+                return Ok(false);
+            };
+            let count = parse_integer(line).ok_or(ProtocolError::InvalidMultibulkLength)?;
+            self.cursor = 1 + line.len() + 2;
+            // Zero and negative counts are passed over, as Redis does.
+            self.missing = usize::try_from(count).unwrap_or(0);
+        }
         if self.missing > ARGUMENTS_MAX {
             return Err(ProtocolError::InvalidMultibulkLength);
         }
@@ -216,6 +230,15 @@ impl RequestDecoder {
     }
 
     fn read_bulk_header(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
+        if let Some([b'$', rest @ ..]) = input.get(self.cursor..)
+            && let Some((len, digits)) = short_number(rest)
+            && len <= self.argument_bytes_max
+            && self.cursor < SHORT_CURSOR_MAX
+        {
+            self.cursor += 1 + digits + 2;
+            self.bulk = Some(len);
+            return Ok(Some(len));
+        }
         let Some(line) = line_at(input, self.cursor, ProtocolError::BulkCountTooBig)? else {
             return Ok(None);
         };
@@ -253,17 +276,6 @@ impl RequestDecoder {
         }
         self.finished = true;
         Ok(Some((Request { source: &self.inline_words, spans: &self.spans }, end + 1)))
-    }
-}
-
-/// The line that starts at `start`, without its line end; `None` when the end has not arrived.
-fn line_at(input: &[u8], start: usize, too_big: ProtocolError) -> Result<Option<&[u8]>, ProtocolError> {
-    let rest = &input[start..];
-    match memchr::memchr(b'\r', rest) {
-        // The byte behind the carriage return must have arrived; Redis does not ask what it is.
-        Some(end) if end + 1 < rest.len() => Ok(Some(&rest[..end])),
-        None if rest.len() > LINE_BYTES_MAX => Err(too_big),
-        Some(_) | None => Ok(None),
     }
 }
 
