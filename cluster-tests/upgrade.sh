@@ -10,17 +10,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if [[ -z ${CARILLON_PREVIOUS_BIN-} ]]; then
   revision=$(git rev-parse --short "${1-HEAD~1}^{commit}")
-  source=$PWD/target/upgrade/source-$revision
-  if [[ ! -d $source ]]; then
-    mkdir -p "$source.partial"
-    git archive "$revision" | tar --extract --directory="$source.partial"
-    mv "$source.partial" "$source"
-  fi
-  cargo build --release --locked --manifest-path "$source/Cargo.toml" --target-dir target/upgrade --package carillon-broker
   echo "from $revision: $(git log -1 --format=%s "$revision")"
   CARILLON_PREVIOUS_BIN=$PWD/target/upgrade/carillon-$revision
-  # Another revision is built to the same place.
-  cp target/upgrade/release/carillon "$CARILLON_PREVIOUS_BIN"
+  if [[ ! -x $CARILLON_PREVIOUS_BIN ]]; then
+    source=$PWD/target/upgrade/source
+    rm -rf "$source"
+    mkdir -p "$source"
+    # Files as old as now: cargo takes those of another revision, built to the same place, for older.
+    git archive "$revision" | tar --extract --touch --directory="$source"
+    cargo build --release --locked --manifest-path "$source/Cargo.toml" --target-dir target/upgrade \
+      --package carillon-broker
+    cp target/upgrade/release/carillon "$CARILLON_PREVIOUS_BIN"
+  fi
 fi
 export CARILLON_PREVIOUS_BIN
 

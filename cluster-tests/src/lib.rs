@@ -24,7 +24,7 @@ pub use cluster::{Cluster, ClusterSettings, MemberStatus, Node, PATIENCE, Status
 pub use eventually::eventually;
 pub use ioredis::IoredisClients;
 pub use ports::Ports;
-pub use server::{Server, free_addr, raise_open_files_limit};
+pub use server::{Server, carillon_binary, free_addr, raise_open_files_limit};
 pub use small_disk::SmallDisk;
 pub use udp_proxy::{Path, PathCounts, UdpProxy};
 pub use wire::{Wire, command};

@@ -114,7 +114,7 @@ pub(crate) fn signal(pid: u32, name: &str) {
 }
 
 /// The release build, or what `CARILLON_BIN` names.
-pub(crate) fn carillon_binary() -> PathBuf {
+pub fn carillon_binary() -> PathBuf {
     let binary = std::env::var_os("CARILLON_BIN").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/carillon")),
         PathBuf::from,

@@ -38,26 +38,26 @@ pub(super) struct MemberNode {
     pub(super) others: Arc<OtherNodes>,
     /// The membership at this moment, for the admin port.
     pub(super) cluster: watch::Sender<Option<Arc<ClusterNode>>>,
+    credentials: Arc<Credentials>,
 }
 
 impl MemberNode {
-    pub(super) fn new(node: Arc<Node>) -> Self {
+    pub(super) fn new(node: Arc<Node>, credentials: Credentials) -> Self {
         let others = Arc::new(OtherNodes::default());
         // The node is new: nobody has set it before.
         let _ = node.census.set(Arc::clone(&others) as _);
         let clients = Arc::new(NodeClients { node: Arc::clone(&node), is_open: watch::Sender::new(false) });
-        Self { node, clients, others, cluster: watch::Sender::new(None) }
+        Self { node, clients, others, cluster: watch::Sender::new(None), credentials: Arc::new(credentials) }
     }
 
     /// Is a member for as long as it goes. Returns only with an error.
     pub(super) async fn run(&self, settings: &ServeSettings, mut disk: Disk) -> Result<(), RunError> {
         let flags = &settings.cluster;
-        let credentials = Arc::new(credentials(flags)?);
         let mut is_again = false;
         loop {
             let keys = endpoint_keys(&disk)?;
             let links = Arc::new(Links::default());
-            let endpoint = self.bind(flags, &credentials, keys, is_again).await?;
+            let endpoint = self.bind(flags, keys, is_again).await?;
             let (commands, receiver) = mpsc::unbounded_channel();
             let (events, mut told) = mpsc::unbounded_channel();
             let (progress_sender, progress) = watch::channel(PlaneProgress::default());
@@ -99,7 +99,6 @@ impl MemberNode {
     async fn bind(
         &self,
         flags: &ClusterFlags,
-        credentials: &Arc<Credentials>,
         keys: EndpointKeys,
         is_again: bool,
     ) -> Result<PeerEndpoint, RunError> {
@@ -110,7 +109,7 @@ impl MemberNode {
         };
         for attempt in 1.. {
             let (answer, bound) = oneshot::channel();
-            let (credentials, keys) = (Arc::clone(credentials), keys.clone());
+            let (credentials, keys) = (Arc::clone(&self.credentials), keys.clone());
             self.node.on_shard(0, move |_| {
                 let _ = answer.send(PeerEndpoint::bind(addr, &credentials, &keys, settings));
             });
@@ -190,7 +189,8 @@ impl MemberNode {
     }
 }
 
-fn credentials(flags: &ClusterFlags) -> Result<Credentials, RunError> {
+/// What the node proves to its peers that it belongs to them with.
+pub(super) fn credentials(flags: &ClusterFlags) -> Result<Credentials, RunError> {
     if let Some(path) = &flags.cluster_secret_file {
         return Ok(Credentials::from_secret_file(path).map_err(EndpointError::from)?);
     }

@@ -99,6 +99,8 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
         None => Listeners::check(settings.client_addr)?,
     };
     let admin = Admin::bind(settings.admin_addr).await?;
+    // Whatever may be wrong with the settings is found before anything is written.
+    let credentials = is_member.then(|| member::credentials(&settings.cluster)).transpose()?;
     let disk = open_disk(settings, is_member)?;
     let node_settings = node_settings(settings, client_addr.port(), log);
     let node = Node::new(node_settings, is_member, RandomState::new(), random_hex()?);
@@ -113,7 +115,7 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
         version = env!("CARGO_PKG_VERSION"),
         "started"
     );
-    let member = is_member.then(|| Arc::new(MemberNode::new(Arc::clone(&node))));
+    let member = credentials.map(|credentials| Arc::new(MemberNode::new(Arc::clone(&node), credentials)));
     let operators =
         Operators { name: settings.name.clone(), node: Arc::clone(&node), member: member.clone() };
     let admin = tokio::spawn(admin.serve(Arc::new(operators)));

@@ -54,6 +54,54 @@ fn a_node_of_another_cluster_stays_out() {
     assert_closed(&history, 0, start, "nobody has to notice");
 }
 
+#[test]
+fn a_node_with_the_name_of_a_live_one_stays_out() {
+    let mut scene = Scene::start(ClusterSettings { spare: 1, ..ClusterSettings::of(3) });
+    scene.cluster.nodes[3].set_flag("--name", "n2");
+    assert_stays_out(&mut scene.cluster, 3, "the name 'n2' belongs to node");
+    assert!(scene.cluster.nodes[3].log().contains("give each node its own --name"));
+    scene.recover();
+    let start = scene.start;
+    let (_cluster, history) = scene.finish();
+    assert_closed(&history, 0, start, "nobody has to notice");
+}
+
+/// Has two nodes that are not in a cluster try; all say why, in their logs and to who asks whether they are ready.
+fn assert_form_nothing(cluster: &mut Cluster, nodes: &[usize], says: &[&str]) {
+    nodes.iter().for_each(|index| cluster.nodes[*index].start());
+    for index in nodes {
+        let is_said = |text: &str| says.iter().all(|words| text.contains(words));
+        cluster.wait(&format!("it says {says:?}"), || {
+            let line = cluster.nodes[*index].log().lines().any(is_said);
+            let reason = cluster.nodes[*index].readiness().err()?;
+            (line && is_said(&reason)).then_some(())
+        });
+        assert!(!cluster.status(*index).expect("answers").in_view);
+    }
+}
+
+#[test]
+fn nodes_that_expect_different_numbers_form_nothing_and_say_so() {
+    let mut cluster = Cluster::prepare(ClusterSettings::of(2));
+    cluster.nodes[1].set_flag("--expect", "3");
+    assert_form_nothing(&mut cluster, &[0, 1], &["expects", "2", "3", "give all the same --expect"]);
+    cluster.nodes[1].kill();
+    cluster.nodes[1].set_flag("--expect", "2");
+    cluster.nodes[1].start();
+    cluster.wait_until_serving(&[0, 1]);
+}
+
+#[test]
+fn an_address_that_cannot_be_reached_is_named() {
+    let mut cluster = Cluster::prepare(ClusterSettings::of(2));
+    // Nobody is there: the second node is not started.
+    let peers = [cluster.nodes[0].peer, cluster.nodes[1].peer].map(|addr| addr.to_string());
+    cluster.nodes[0].set_flag("--peers", &peers.join(","));
+    assert_form_nothing(&mut cluster, &[0], &["1 of 2 expected nodes are there; no answer from", &peers[1]]);
+    cluster.nodes[1].start();
+    cluster.wait_until_serving(&[0, 1]);
+}
+
 /// A cluster grows from three to five and back while everyone works.
 #[test]
 fn nodes_join_and_leave_under_load() {

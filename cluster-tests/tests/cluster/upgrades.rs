@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use carillon_cluster_tests::{
-    Cluster, ClusterSettings,
+    Cluster, ClusterSettings, carillon_binary,
     scene::{Scene, assert_closed, clients_of},
 };
 
@@ -38,7 +38,8 @@ fn roll(scene: &mut Scene, binary: Option<&PathBuf>) {
 fn a_rolling_upgrade_and_its_way_back_cost_reconnects_only() {
     let previous = std::env::var_os("CARILLON_PREVIOUS_BIN").map(PathBuf::from);
     let previous = previous.expect("CARILLON_PREVIOUS_BIN names the binary of an earlier build");
-    assert!(previous.exists(), "{} is missing", previous.display());
+    let [before, now] = [&previous, &carillon_binary()].map(|path| std::fs::read(path).expect("a binary"));
+    assert!(before != now, "both builds are the same: name an earlier one");
     let mut cluster = Cluster::prepare(ClusterSettings::of(3));
     for node in &mut cluster.nodes {
         node.binary = Some(previous.clone());

@@ -165,8 +165,7 @@ impl PeerEndpoint {
 impl Incoming {
     /// The version that both sides speak, if there is one.
     pub fn common_version(&self) -> Option<u32> {
-        let version = self.hello.version.min(VERSION);
-        (version >= VERSION_OLDEST.max(self.hello.version_oldest)).then_some(version)
+        self.hello.common_version(VERSION_OLDEST..=VERSION)
     }
 
     /// Where it comes from.

@@ -96,8 +96,8 @@ impl Disk {
             TryLockError::WouldBlock => DiskError::InUse(path.to_owned()),
             TryLockError::Error(source) => io_error(source),
         })?;
-        find_room(path)?;
         check_format(path)?;
+        find_room(path)?;
         let corrupt = |what: String| DiskError::Corrupt { path: path.to_owned(), what };
         let (tree, found) = read_store(&path.join(STORE_FOLDER)).map_err(|error| match error {
             Unread::Corrupt(what) => corrupt(what),
