@@ -8,6 +8,7 @@ mod redis_process;
 mod rows;
 mod sentinel;
 mod table;
+mod tcp_proxy;
 
 pub use contender::{Contender, Kind, Servers};
 pub use rows::{Cells, Pace, compare};

@@ -16,8 +16,9 @@ const CUT: Duration = Duration::from_secs(2);
 /// How long a node is paused: longer than Carillon's lease and eviction.
 const PAUSE: Duration = Duration::from_secs(6);
 
-/// What is measured after the fault is over.
+/// What is measured after the fault is over; a Sentinel takes its time until it turns a former primary into a replica.
 const AFTER_FAULT: Duration = Duration::from_secs(4);
+const AFTER_PAUSE: Duration = Duration::from_secs(14);
 
 /// Messages a second while a fault happens: few enough that nobody is overloaded.
 const RATE_OF_FAULTS: &str = "3000";
@@ -128,7 +129,11 @@ fn load_cell(rounds: &[Result<Round, String>]) -> String {
     }
     let of = |value: fn(&Round) -> f64| median(fine.iter().map(|round| value(round)).collect());
     let cpu = of(|round| round.cpu_us_per_delivered.unwrap_or(f64::NAN));
-    let mut cell = if of(|round| round.delivered as f64) > 0.0 {
+    let cut = fine.iter().map(|round| round.closed).max().unwrap_or(0);
+    let mut cell = if cut > 0 {
+        // Figures of what came before would mislead.
+        format!("broken off after {:.0} deliveries", of(|round| round.delivered as f64))
+    } else if of(|round| round.delivered as f64) > 0.0 {
         let rate = of(|round| round.delivered_per_s);
         let (p50, p99) = (of(|round| round.latency.p50_us / 1e3), of(|round| round.latency.p99_us / 1e3));
         format!("{cpu:.2} µs; p50 {p50:.2}, p99 {p99:.2} ms; {rate:.0}/s")
@@ -140,7 +145,7 @@ fn load_cell(rounds: &[Result<Round, String>]) -> String {
     let _ = write!(cell, "; {mib:.0} MiB");
     let most = |value: fn(&Round) -> u64| fine.iter().map(|round| value(round)).max().unwrap_or(0);
     let wrong = [
-        (most(|round| round.closed), "connections cut"),
+        (cut, "connections cut by the server"),
         (most(|round| round.lost), "lost"),
         (most(|round| round.doubled), "doubled"),
         (most(|round| round.reordered), "reordered"),
@@ -158,7 +163,8 @@ fn disturb(contender: &Contender, fault: Fault) -> String {
         Fault::Cut => CUT,
         Fault::Pause => PAUSE,
     };
-    let seconds = (FAULT_AFTER + lasts + AFTER_FAULT).as_secs().to_string();
+    let after = if fault == Fault::Pause { AFTER_PAUSE } else { AFTER_FAULT };
+    let seconds = (FAULT_AFTER + lasts + after).as_secs().to_string();
     let flags = ["--subscribers", "9", "--rate", RATE_OF_FAULTS, "--reconnect"];
     let words = words(servers.as_ref(), &flags, &seconds);
     let mut is_possible = true;
