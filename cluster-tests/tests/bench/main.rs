@@ -158,6 +158,7 @@ fn what_cannot_be_is_said_before_anything_runs() {
     for (words, says) in [
         ("--channels-per-subscriber 2", "--channels-per-subscriber 2 is more than --channels 1"),
         ("--size 8", "28.."),
+        ("--publishers 10000 --subscribers 60000", "20000000 is the most"),
         ("--seconds 0", "must be from 0.1"),
         ("--rate 5 --pipeline 2", "cannot be used with"),
         ("--patterns --shard-channels", "cannot be used with"),
