@@ -10,6 +10,6 @@ mod sentinel;
 mod table;
 mod tcp_proxy;
 
-pub use contender::{Contender, Kind, Servers};
+pub use contender::{Contender, Kind, Purpose, Servers};
 pub use rows::{Cells, Pace, compare};
 pub use table::markdown;

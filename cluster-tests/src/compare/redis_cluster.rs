@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::{
-    contender::{NODES, Servers, VICTIM},
+    contender::{NODES, Purpose, Servers, VICTIM},
     redis_process::{RedisProcess, START_TIME_MAX},
     tcp_proxy::{TcpProxy, source},
 };
@@ -16,8 +16,12 @@ use crate::{Ports, eventually};
 /// Slots of a cluster, by the Redis Cluster specification.
 const SLOTS: usize = 16_384;
 
-/// Silence, in milliseconds, after which a node counts as failing: near to Carillon's own times.
+/// Silence, in milliseconds, after which a node counts as failing: near to Carillon's own times. Half of it without an
+/// answer closes a link of the bus, and what waits there is lost; so not under load, where answers come late.
 const NODE_TIMEOUT_MS: &str = "2000";
+
+/// The same under load: Redis's default.
+const NODE_TIMEOUT_MS_DEFAULT: &str = "15000";
 
 /// Its processes.
 #[derive(Debug)]
@@ -30,8 +34,10 @@ pub(super) struct RedisCluster {
 }
 
 impl RedisCluster {
-    /// Forms it. When it is to be breakable, its bus goes through a proxy.
-    pub(super) fn start(binary: &Path, is_breakable: bool) -> Self {
+    /// Forms it. When links will be cut, its bus goes through a proxy.
+    pub(super) fn start(binary: &Path, purpose: Purpose) -> Self {
+        let is_breakable = purpose == Purpose::Cut;
+        let timeout = if purpose == Purpose::Load { NODE_TIMEOUT_MS_DEFAULT } else { NODE_TIMEOUT_MS };
         let mut ports = Ports::take();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let clients: Vec<SocketAddr> = (0..NODES).map(|_| ports.next_addr()).collect();
@@ -43,12 +49,7 @@ impl RedisCluster {
             let (bus, announced) = (buses[index].port().to_string(), announced[index].port().to_string());
             let source = source(index).to_string();
             let mut flags = vec!["--bind", "127.0.0.1", "--cluster-enabled", "yes", "--cluster-port", &bus];
-            flags.extend([
-                "--cluster-node-timeout",
-                NODE_TIMEOUT_MS,
-                "--cluster-require-full-coverage",
-                "no",
-            ]);
+            flags.extend(["--cluster-node-timeout", timeout, "--cluster-require-full-coverage", "no"]);
             flags.extend(["--cluster-announce-ip", "127.0.0.1", "--cluster-announce-bus-port", &announced]);
             flags.extend(["--bind-source-addr", &source]);
             RedisProcess::start(binary, clients[index], folder.path(), &flags)

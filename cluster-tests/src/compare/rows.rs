@@ -4,7 +4,7 @@ use std::{fmt::Write as _, thread, time::Duration};
 
 use super::{
     bench::{self, Round},
-    contender::{Contender, Servers, VICTIM},
+    contender::{Contender, Purpose, Servers, VICTIM},
 };
 
 /// After this long of the measured time comes the fault.
@@ -80,7 +80,8 @@ pub fn compare(contenders: &[Contender], pace: Pace) -> (Vec<Cells>, Vec<String>
 }
 
 fn loads(contenders: &[Contender], pace: Pace, software: &mut [String]) -> Vec<Cells> {
-    let running: Vec<Box<dyn Servers>> = contenders.iter().map(|contender| contender.start(false)).collect();
+    let running: Vec<Box<dyn Servers>> =
+        contenders.iter().map(|contender| contender.start(Purpose::Load)).collect();
     let mut rows = Vec::new();
     let mut other_cores: Vec<Vec<f64>> = contenders.iter().map(|_| Vec::new()).collect();
     for (name, flags) in LOADS {
@@ -157,7 +158,7 @@ fn load_cell(rounds: &[Result<Round, String>]) -> String {
 }
 
 fn disturb(contender: &Contender, fault: Fault) -> String {
-    let mut servers = contender.start(fault == Fault::Cut);
+    let mut servers = contender.start(if fault == Fault::Cut { Purpose::Cut } else { Purpose::Fault });
     let lasts = match fault {
         Fault::Kill => Duration::ZERO,
         Fault::Cut => CUT,
@@ -216,6 +217,10 @@ fn fault_cell(round: &Round, fault: Fault) -> String {
         "lost on open connections: {}",
         if lost > 0 { format!("**{lost}**") } else { "0".to_owned() }
     ));
+    let repeated: u64 = round.servers.iter().map(|server| server.repeated).sum();
+    if repeated > 0 {
+        parts.push(format!("seen again after reconnecting: {repeated}"));
+    }
     if round.doubled + round.reordered > 0 {
         parts.push(format!("**{} doubled, {} reordered**", round.doubled, round.reordered));
     }
