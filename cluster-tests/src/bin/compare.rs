@@ -4,12 +4,15 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitCode},
     thread,
 };
 
 use carillon_cluster_tests::compare::{Contender, Kind, Pace, compare, markdown};
 use clap::Parser;
+
+/// What was asked for cannot be run, as sysexits.h has it.
+const EXIT_USAGE: u8 = 64;
 
 /// Runs the same load and the same faults on Carillon, Redis Cluster and Redis Sentinel, three nodes each.
 #[derive(Debug, Parser)]
@@ -31,7 +34,7 @@ struct Options {
     also: Vec<PathBuf>,
 }
 
-fn main() {
+fn main() -> ExitCode {
     let options = Options::parse();
     let (seconds, rounds) = if options.quick { (2, 1) } else { (5, 5) };
     let pace =
@@ -50,6 +53,13 @@ fn main() {
         let name = binary.file_name().map_or(Path::new("cluster"), Path::new).display().to_string();
         contenders.push(contender(&format!("{name} cluster ×3"), Kind::RedisCluster(binary)));
     }
+    for contender in &contenders {
+        let (Kind::RedisCluster(binary) | Kind::Sentinel(binary)) = &contender.kind else { continue };
+        if let Err(error) = Command::new(binary).arg("--version").output() {
+            eprintln!("compare: {} cannot be run: {error}", binary.display());
+            return ExitCode::from(EXIT_USAGE);
+        }
+    }
     let (rows, software) = compare(&contenders, pace);
     let cores = thread::available_parallelism().map_or(0, std::num::NonZero::get);
     println!(
@@ -58,6 +68,7 @@ fn main() {
         pace.rounds, pace.seconds
     );
     print!("{}", markdown(&contenders, &software, &rows));
+    ExitCode::SUCCESS
 }
 
 fn contender(name: &str, kind: Kind) -> Contender {

@@ -22,6 +22,7 @@ pub(super) struct Quantiles {
 pub(super) struct ServerView {
     pub(super) lost: u64,
     pub(super) missed: u64,
+    pub(super) repeated: u64,
     pub(super) closed: u64,
     pub(super) gap_ms_max: f64,
     pub(super) subscriber_outage_ms_max: f64,

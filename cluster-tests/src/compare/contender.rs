@@ -21,6 +21,17 @@ pub enum Kind {
     Sentinel(PathBuf),
 }
 
+/// What servers are started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be loaded.
+    Load,
+    /// To be killed or paused.
+    Fault,
+    /// To have links cut, which needs proxies between the nodes.
+    Cut,
+}
+
 /// One of those that are compared.
 #[derive(Clone, Debug)]
 pub struct Contender {
@@ -55,12 +66,11 @@ pub trait Servers {
 }
 
 impl Contender {
-    /// Starts its servers, and waits until they are one cluster. `is_breakable` when links will be cut, which needs
-    /// proxies between the nodes.
-    pub fn start(&self, is_breakable: bool) -> Box<dyn Servers> {
+    /// Starts its servers, and waits until they are one cluster.
+    pub fn start(&self, purpose: Purpose) -> Box<dyn Servers> {
         match &self.kind {
-            Kind::Carillon => Box::new(Carillon::start(is_breakable)),
-            Kind::RedisCluster(server) => Box::new(RedisCluster::start(server, is_breakable)),
+            Kind::Carillon => Box::new(Carillon::start(purpose == Purpose::Cut)),
+            Kind::RedisCluster(server) => Box::new(RedisCluster::start(server, purpose)),
             Kind::Sentinel(server) => Box::new(Sentinel::start(server)),
         }
     }

@@ -8,7 +8,8 @@ mod redis_process;
 mod rows;
 mod sentinel;
 mod table;
+mod tcp_proxy;
 
-pub use contender::{Contender, Kind, Servers};
+pub use contender::{Contender, Kind, Purpose, Servers};
 pub use rows::{Cells, Pace, compare};
 pub use table::markdown;

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, thread, time::Duration};
 
 use super::{
     bench::{self, Round},
-    contender::{Contender, Servers, VICTIM},
+    contender::{Contender, Purpose, Servers, VICTIM},
 };
 
 /// After this long of the measured time comes the fault.
@@ -16,8 +16,9 @@ const CUT: Duration = Duration::from_secs(2);
 /// How long a node is paused: longer than Carillon's lease and eviction.
 const PAUSE: Duration = Duration::from_secs(6);
 
-/// What is measured after the fault is over.
+/// What is measured after the fault is over; a Sentinel takes its time until it turns a former primary into a replica.
 const AFTER_FAULT: Duration = Duration::from_secs(4);
+const AFTER_PAUSE: Duration = Duration::from_secs(14);
 
 /// Messages a second while a fault happens: few enough that nobody is overloaded.
 const RATE_OF_FAULTS: &str = "3000";
@@ -79,7 +80,8 @@ pub fn compare(contenders: &[Contender], pace: Pace) -> (Vec<Cells>, Vec<String>
 }
 
 fn loads(contenders: &[Contender], pace: Pace, software: &mut [String]) -> Vec<Cells> {
-    let running: Vec<Box<dyn Servers>> = contenders.iter().map(|contender| contender.start(false)).collect();
+    let running: Vec<Box<dyn Servers>> =
+        contenders.iter().map(|contender| contender.start(Purpose::Load)).collect();
     let mut rows = Vec::new();
     let mut other_cores: Vec<Vec<f64>> = contenders.iter().map(|_| Vec::new()).collect();
     for (name, flags) in LOADS {
@@ -128,7 +130,11 @@ fn load_cell(rounds: &[Result<Round, String>]) -> String {
     }
     let of = |value: fn(&Round) -> f64| median(fine.iter().map(|round| value(round)).collect());
     let cpu = of(|round| round.cpu_us_per_delivered.unwrap_or(f64::NAN));
-    let mut cell = if of(|round| round.delivered as f64) > 0.0 {
+    let cut = fine.iter().map(|round| round.closed).max().unwrap_or(0);
+    let mut cell = if cut > 0 {
+        // Figures of what came before would mislead.
+        format!("broken off after {:.0} deliveries", of(|round| round.delivered as f64))
+    } else if of(|round| round.delivered as f64) > 0.0 {
         let rate = of(|round| round.delivered_per_s);
         let (p50, p99) = (of(|round| round.latency.p50_us / 1e3), of(|round| round.latency.p99_us / 1e3));
         format!("{cpu:.2} µs; p50 {p50:.2}, p99 {p99:.2} ms; {rate:.0}/s")
@@ -140,7 +146,7 @@ fn load_cell(rounds: &[Result<Round, String>]) -> String {
     let _ = write!(cell, "; {mib:.0} MiB");
     let most = |value: fn(&Round) -> u64| fine.iter().map(|round| value(round)).max().unwrap_or(0);
     let wrong = [
-        (most(|round| round.closed), "connections cut"),
+        (cut, "connections cut by the server"),
         (most(|round| round.lost), "lost"),
         (most(|round| round.doubled), "doubled"),
         (most(|round| round.reordered), "reordered"),
@@ -152,13 +158,14 @@ fn load_cell(rounds: &[Result<Round, String>]) -> String {
 }
 
 fn disturb(contender: &Contender, fault: Fault) -> String {
-    let mut servers = contender.start(fault == Fault::Cut);
+    let mut servers = contender.start(if fault == Fault::Cut { Purpose::Cut } else { Purpose::Fault });
     let lasts = match fault {
         Fault::Kill => Duration::ZERO,
         Fault::Cut => CUT,
         Fault::Pause => PAUSE,
     };
-    let seconds = (FAULT_AFTER + lasts + AFTER_FAULT).as_secs().to_string();
+    let after = if fault == Fault::Pause { AFTER_PAUSE } else { AFTER_FAULT };
+    let seconds = (FAULT_AFTER + lasts + after).as_secs().to_string();
     let flags = ["--subscribers", "9", "--rate", RATE_OF_FAULTS, "--reconnect"];
     let words = words(servers.as_ref(), &flags, &seconds);
     let mut is_possible = true;
@@ -210,6 +217,10 @@ fn fault_cell(round: &Round, fault: Fault) -> String {
         "lost on open connections: {}",
         if lost > 0 { format!("**{lost}**") } else { "0".to_owned() }
     ));
+    let repeated: u64 = round.servers.iter().map(|server| server.repeated).sum();
+    if repeated > 0 {
+        parts.push(format!("seen again after reconnecting: {repeated}"));
+    }
     if round.doubled + round.reordered > 0 {
         parts.push(format!("**{} doubled, {} reordered**", round.doubled, round.reordered));
     }

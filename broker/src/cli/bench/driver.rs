@@ -24,6 +24,9 @@ const READ_BYTES: usize = 256 * 1024;
 /// Connections being made at a time: more would overflow a server's queue of those to be accepted.
 const DIALS_MAX: usize = 64;
 
+/// Publishes of one publisher that may be refused: each has to be remembered.
+const REFUSED_MAX: u64 = 1_000_000;
+
 /// What a thread has measured.
 pub(super) struct Measured {
     pub(super) clients: Vec<Client>,
@@ -307,6 +310,12 @@ impl Driver {
                 (Frame::Error(text), Role::Publisher(publisher), Some(_)) if self.plan.reconnect => {
                     // A server that others are still being told about: the message counts as refused.
                     publisher.refuse();
+                    if publisher.refused > REFUSED_MAX {
+                        self.control.fail(format!(
+                            "more than {REFUSED_MAX} publishes are refused, now with: {}",
+                            text.escape_ascii()
+                        ));
+                    }
                     tracing::debug!(error = %text.escape_ascii(), "a publish is refused");
                 }
                 (Frame::Error(text), ..) => {

@@ -44,6 +44,10 @@ pub(super) struct Stream {
     lost: u64,
     /// Passed over because the subscriber was not connected.
     missed: u64,
+    /// Numbers below this belong to connections that are gone.
+    resumed_at: u64,
+    /// Came on an earlier connection and again on a later one: each connection by itself is right.
+    repeated: u64,
     /// The connection is a new one: what was published meanwhile is not expected.
     is_resuming: bool,
 }
@@ -62,6 +66,11 @@ impl Stream {
                 self.open_gap(self.next..sequence);
             }
             self.next = sequence + 1;
+        } else if sequence < self.resumed_at {
+            // A node that is behind the one that is gone: what was lost there, it may still bring.
+            if !self.fill_gap(sequence) {
+                self.repeated += 1;
+            }
         } else if self.fill_gap(sequence) {
             faults.reordered += 1;
         } else {
@@ -72,6 +81,12 @@ impl Stream {
     /// The connection was lost: until the next message, what is passed over was missed and not lost.
     pub(super) fn interrupt(&mut self) {
         self.is_resuming = true;
+        self.resumed_at = self.next;
+    }
+
+    /// How many came again on another connection.
+    pub(super) fn repeated(&self) -> u64 {
+        self.repeated
     }
 
     /// At the end: how many of `sent` messages are lost and how many were missed while not connected. Those in `unsure`
@@ -161,6 +176,22 @@ mod tests {
             "8 too, when the connection is closed at the end"
         );
         assert!(!faults.any());
+    }
+
+    #[test]
+    fn what_comes_again_on_another_connection_is_repeated_and_not_doubled() {
+        let (mut stream, mut faults) = (Stream::default(), Faults::default());
+        [0, 1, 3].iter().for_each(|sequence| stream.receive(*sequence, &mut faults));
+        stream.interrupt();
+        [1, 2, 3, 4].iter().for_each(|sequence| stream.receive(*sequence, &mut faults));
+        assert_eq!(
+            (stream.repeated(), stream.close(5, &BTreeSet::new())),
+            (2, (0, 0)),
+            "1 and 3; 2 came after all"
+        );
+        assert!(!faults.any());
+        stream.receive(4, &mut faults);
+        assert_eq!(faults, Faults { doubled: 1, ..Faults::default() });
     }
 
     #[test]

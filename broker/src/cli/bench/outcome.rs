@@ -61,6 +61,8 @@ pub(super) struct ServerView {
     pub(super) faults: Faults,
     /// Deliveries that were missed while not connected.
     pub(super) missed: u64,
+    /// Deliveries that had come on an earlier connection already.
+    pub(super) repeated: u64,
     /// Open connections that the server closed.
     pub(super) closed: u64,
     /// Longest time without a message on a connected subscriber, in milliseconds.
@@ -211,6 +213,7 @@ impl ServerView {
                         let (lost, missed) = stream.close(publisher.sent[channel as usize], unsure);
                         self.faults.lost += lost;
                         self.missed += missed;
+                        self.repeated += stream.repeated();
                     }
                 }
             }

@@ -13,6 +13,9 @@ const ROUNDS_OF_COMPARISON: u32 = 5;
 /// Longest payload, in bytes.
 const SIZE_MAX: u64 = 64 * 1024 * 1024;
 
+/// Numbers that are kept for publishers' channels and for what each subscriber gets of them; each takes some 60 bytes.
+const STREAMS_MAX: u64 = 20_000_000;
+
 /// Load a server with publishers and subscribers, and measure it.
 ///
 /// Works with any server that speaks Redis's pub/sub. Every message is numbered, and every subscriber counts what it
@@ -126,6 +129,15 @@ impl BenchSettings {
             return Err(CliError::Usage(format!(
                 "--channels-per-subscriber {} is more than --channels {}",
                 self.channels_per_subscriber, self.channels
+            )));
+        }
+        let [publishers, subscribers, channels, each] =
+            [self.publishers, self.subscribers, self.channels, self.channels_per_subscriber].map(u64::from);
+        let streams = publishers * subscribers * each + publishers * channels;
+        if streams > STREAMS_MAX {
+            return Err(CliError::Usage(format!(
+                "{streams} streams of a publisher and a channel to a subscriber would have to be counted; {STREAMS_MAX} \
+                 is the most"
             )));
         }
         Ok(())
