@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long anything may take that waits for the cluster.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Lines of each node's log that a failure shows.
 const LOG_LINES: usize = 80;
