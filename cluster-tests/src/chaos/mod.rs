@@ -155,6 +155,26 @@ impl Chaos {
         std::thread::sleep(Duration::from_millis(self.random.u64(0..longest)));
     }
 
+    /// What nodes said to clients after they had slept through their lease: the first thing must be a close.
+    fn woken_too_late(&self, history: &History) -> Vec<String> {
+        let slept_too_long =
+            history.stopped.iter().filter(|stopped| stopped.to - stopped.from > self.cluster.settings.lease);
+        slept_too_long
+            .filter_map(|stopped| {
+                let received = history.received_before_close(stopped.node, stopped.to);
+                let answered = history.answered_after(stopped.node, stopped.to);
+                (received + answered > 0).then(|| {
+                    format!(
+                        "node {} slept for {:?}, and then {received} messages were received and {answered} answered on \
+                         connections from before",
+                        stopped.node,
+                        stopped.to - stopped.from
+                    )
+                })
+            })
+            .collect()
+    }
+
     fn judge(&mut self, history: &History, start: Instant) -> Option<String> {
         let mut bounds = self.cluster.bounds();
         // A second fault may hold up what the first has begun.
@@ -168,8 +188,12 @@ impl Chaos {
         self.tally.closed_by_nodes += history.closed_by_nodes();
         self.tally.violations += verdict.violations_count;
         let explained = verdict.violations.iter().take(EXPLAINED_MAX);
-        let explained: Vec<String> = explained.map(|violation| history.explain(violation, start)).collect();
-        (!verdict.is_clean()).then(|| {
+        let mut explained: Vec<String> =
+            explained.map(|violation| history.explain(violation, start)).collect();
+        let woken = self.woken_too_late(history);
+        self.tally.violations += woken.len();
+        explained.extend(woken);
+        (!explained.is_empty()).then(|| {
             let began = (start - self.start).as_millis();
             format!("{verdict}\nof which (the round began at {began} ms)\n{}", explained.join("\n"))
         })
