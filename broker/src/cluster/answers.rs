@@ -76,6 +76,17 @@ impl ClusterNode {
             request::Kind::Leave(EnterRequest { node, incarnation, .. }) => {
                 self.answer_write(Command::Leave { node, incarnation }).await
             }
+            request::Kind::Accuse(accusation)
+                if (accusation.node, accusation.incarnation) == (self.node(), self.incarnation()) =>
+            {
+                // Somebody has to give this node no further lease, and it cannot do that itself.
+                tracing::warn!(
+                    by = accusation.by,
+                    "this node does not keep up; another is to lead and judge"
+                );
+                self.hand_over().await;
+                reply::Kind::Done(())
+            }
             request::Kind::Accuse(accusation) => {
                 self.hear_accusation((accusation.node, accusation.incarnation), accusation.by);
                 reply::Kind::Done(())

@@ -7,6 +7,8 @@ mod clockwork;
 mod flush;
 mod receive;
 mod send;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use std::{
@@ -176,9 +178,11 @@ struct Target {
 #[derive(Debug)]
 struct State<T> {
     node: u64,
-    /// 0 while the node is not in a view.
+    /// 0 while the node does not want to be in a view.
     incarnation: u64,
     view: View,
+    /// Whether this incarnation is in that view.
+    is_in: bool,
     voters: Vec<u64>,
     outbound: Outbound<T>,
     origins: HashMap<Key, Origin>,
@@ -231,6 +235,7 @@ impl<L: Local> Plane<L> {
             node: 0,
             incarnation: 0,
             view: View::default(),
+            is_in: false,
             voters: Vec::new(),
             outbound: Outbound::new(0, settings.grace.as_nanos() as Nanos, settings.unacked_bytes_max),
             origins: HashMap::new(),
@@ -268,8 +273,9 @@ impl<L: Local> Plane<L> {
     /// Takes a message of one of this node's clients.
     pub fn publish(&self, is_shard: bool, channel: &[u8], payload: &[u8], ticket: L::Ticket) {
         let mut state = self.state.borrow_mut();
-        if state.incarnation == 0 {
-            // Its connection is being closed.
+        if !state.is_in {
+            // Its connection is from before the fence, and being closed. A number given now would belong to a view of
+            // this node alone: the others would wait for it in vain.
             return;
         }
         if state.encoded.capacity() < channel.len() + payload.len() + 64 {

@@ -18,6 +18,7 @@ impl<L: Local> Plane<L> {
             let state = &mut *state;
             state.node = node;
             state.incarnation = incarnation;
+            state.is_in = false;
             let (grace, unacked) = (self.settings.grace.as_nanos() as Nanos, self.settings.unacked_bytes_max);
             state.outbound = Outbound::new(node, grace, unacked);
             state.slots.clear();
@@ -50,6 +51,7 @@ impl<L: Local> Plane<L> {
             let me = (state.node, state.incarnation);
             let was_in = state.view.has(me.0, me.1);
             let is_in = state.incarnation != 0 && view.has(me.0, me.1);
+            state.is_in = is_in;
             state.view = view;
             state.voters = voters;
             if is_in {
@@ -111,11 +113,10 @@ impl<L: Local> Plane<L> {
 
     pub(super) fn tell_progress(&self) {
         let state = self.state.borrow();
-        let is_in = state.incarnation != 0 && state.view.has(state.node, state.incarnation);
         let progress = PlaneProgress {
             incarnation: state.incarnation,
             epoch: state.view.epoch,
-            is_complete: is_in && state.origins.values().all(|origin| origin.inbound.is_some()),
+            is_complete: state.is_in && state.origins.values().all(|origin| origin.inbound.is_some()),
         };
         self.progress.send_if_modified(|told| {
             let is_new = *told != progress;

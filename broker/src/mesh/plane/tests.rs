@@ -1,0 +1,75 @@
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+use carillon_proto::peer::Publish;
+use tokio::{
+    runtime::LocalOptions,
+    sync::{mpsc, oneshot, watch},
+};
+
+use super::{Local, Plane, PlaneCommand, PlaneProgress, PlaneSettings};
+use crate::mesh::{Links, View};
+
+/// Clients that note what was answered.
+#[derive(Debug, Default)]
+struct Clients {
+    answered: Rc<RefCell<Vec<u32>>>,
+}
+
+impl Local for Clients {
+    type Ticket = u32;
+
+    fn deliver(&self, _message: &Publish, _slot: u64, _number: u64) -> (u64, u32) {
+        (0, 0)
+    }
+
+    fn complete(&self, ticket: u32, _receivers: u64) {
+        self.answered.borrow_mut().push(ticket);
+    }
+
+    fn may_act(&self) -> bool {
+        true
+    }
+
+    fn set_full(&self, _is_full: bool) {}
+}
+
+const SETTINGS: PlaneSettings = PlaneSettings {
+    grace: Duration::from_millis(50),
+    unacked_bytes_max: 1024,
+    lag: Duration::from_secs(1),
+    ring_time: Duration::from_secs(1),
+};
+
+/// A node that had been fenced, and was asking for its next view, once took a message of a connection that was about
+/// to be closed: it answered it itself, and forgot it. The others expected message 1, could not have it, and got
+/// nothing of this node any more.
+#[test]
+fn a_message_from_before_the_fence_takes_no_number_of_the_next_incarnation() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    runtime.expect("a runtime").block_on(async {
+        let clients = Clients::default();
+        let answered = Rc::clone(&clients.answered);
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let (events, _told) = mpsc::unbounded_channel();
+        let (progress, _) = watch::channel(PlaneProgress::default());
+        let plane = Plane::start(clients, Arc::new(Links::default()), SETTINGS, receiver, events, progress);
+        let settle = async || {
+            let (answer, report) = oneshot::channel();
+            commands.send(PlaneCommand::Report(answer)).expect("it obeys");
+            report.await.expect("it answers")
+        };
+        commands.send(PlaneCommand::Begin { node: 1, incarnation: 10 }).expect("it obeys");
+        settle().await;
+        plane.publish(false, b"news", b"late", 1);
+        plane.flush();
+        let view = View { epoch: 1, members: [(1, 10), (2, 20)].into() };
+        commands.send(PlaneCommand::Install { view, voters: vec![1, 2] }).expect("it obeys");
+        assert_eq!(settle().await.published, 0);
+        assert_eq!(plane.state.borrow_mut().outbound.resume(2, 20, Some(0)), Some((1, 0)));
+        plane.publish(false, b"news", b"first", 2);
+        plane.flush();
+        assert_eq!(settle().await.published, 1);
+        assert!(answered.borrow().is_empty(), "node 2 has nothing yet");
+    });
+}
