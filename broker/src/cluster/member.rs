@@ -144,7 +144,7 @@ impl ClusterNode {
                 Some(event) = events.recv() => match event {
                     PlaneEvent::Hole { by, .. } | PlaneEvent::Lags { by, .. } if by != incarnation => {}
                     PlaneEvent::Hole { node, .. } => {
-                        return Ok(format!("messages of node {node}, which has left, cannot be had any more"));
+                        return Ok(format!("messages of node {node}, which has left, cannot be had any more, or nobody can say whether"));
                     }
                     // A node that has just woken up finds everyone late but itself.
                     PlaneEvent::Lags { .. } if !self.clients.lease_holds() => {}

@@ -66,6 +66,8 @@ impl Talk<'_> {
             }
             let may_send = now == Phase::Publish && self.waiting.len() < self.plan.in_flight;
             tokio::select! {
+                // First of all: whoever knows that the connection has ended sends nothing more on it.
+                biased;
                 read = reader.read_buf(&mut incoming.bytes) => {
                     if !matches!(read, Ok(1..)) {
                         return;

@@ -1,6 +1,9 @@
 //! Nodes that die.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{ErrorKind, Read as _},
+    time::{Duration, Instant},
+};
 
 use carillon_cluster_tests::{
     Cluster, ClusterSettings, Path, Place, PublisherPlan, Status, SubscriberPlan, Wire, command,
@@ -90,6 +93,29 @@ fn survivors_complete_what_the_dead_node_had_answered() {
             Value::Array(vec![Value::Bulk(b"pong".to_vec()), Value::Bulk(Vec::new())])
         );
     }
+}
+
+/// Both that held the messages die before the third one can get them, and are back before it has missed a lease. It
+/// once went on as if nothing was.
+#[test]
+fn a_survivor_that_cannot_know_what_the_dead_had_answered_closes() {
+    let mut cluster = Cluster::form(ClusterSettings::of(3));
+    let (dead, without) = (cluster.random.usize(0..2), 2);
+    let with = 1 - dead;
+    let mut subscriber = Wire::connect(cluster.nodes[without].client);
+    subscriber.ask(&["subscribe", "news"]);
+    let mut publisher = Wire::connect(cluster.nodes[dead].client);
+    cluster.network.set_both(dead, without, Path { is_cut: true, ..Path::default() });
+    publisher.ask(&["publish", "news", "lost"]);
+    cluster.nodes[dead].kill();
+    cluster.nodes[with].kill();
+    cluster.network.heal();
+    cluster.nodes[with].start();
+    cluster.nodes[dead].start();
+    let mut rest = Vec::new();
+    let end = subscriber.socket.read_to_end(&mut rest).map_err(|error| error.kind());
+    assert!(matches!(end, Ok(0) | Err(ErrorKind::ConnectionReset)), "closed before all else: {end:?}");
+    cluster.wait_until_serving(&[0, 1, 2]);
 }
 
 /// A second node dies while the survivors of the first complete its messages.

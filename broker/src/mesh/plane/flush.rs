@@ -2,7 +2,8 @@
 //!
 //! Once a view without it is installed, a node takes nothing more from the one that has left, so what each
 //! survivor holds can only grow by what survivors give each other. Each asks all the others how far they are, and
-//! fetches what it lacks from one that is further. When the view changes meanwhile, it begins again: whoever has
+//! fetches what it lacks from one that is further. Where a majority of those that may have held a message has gone
+//! together, nobody can know what is missing, and the node must not go on as if nothing was. When the view changes meanwhile, it begins again: whoever has
 //! left by then is not asked, and nothing more is taken from it.
 
 use std::{rc::Rc, time::Duration};
@@ -34,7 +35,7 @@ enum Attempt {
     Complete,
     /// The view has changed, or somebody did not answer.
     Again,
-    /// Those who had it have forgotten it.
+    /// Those who had it have forgotten it, or are gone themselves.
     Lost,
 }
 
@@ -81,6 +82,9 @@ impl<L: Local> Plane<L> {
             .filter(|(_, answer)| answer.has_started)
             .map(|(node, answer)| (answer.last, *node))
             .collect();
+        if self.is_majority_gone(key, &holders) {
+            return Attempt::Lost;
+        }
         holders.sort_unstable_by(|a, b| b.cmp(a));
         let target = holders.first().map_or(0, |(last, _)| *last);
         let mut had_it_all = false;
@@ -116,6 +120,16 @@ impl<L: Local> Plane<L> {
             }
         }
         if had_it_all { Attempt::Lost } else { Attempt::Complete }
+    }
+
+    /// Whether messages may have been answered that nobody here holds: so many of those that listened to the node that
+    /// has left have forgotten it, or are gone themselves, that they may have been the majority.
+    fn is_majority_gone(&self, key: Key, holders: &[(u64, u64)]) -> bool {
+        let state = self.state.borrow();
+        let Some(departed) = state.departed.get(&key) else { return false };
+        let is_here = |voter: &u64| *voter == state.node || holders.iter().any(|(_, node)| node == voter);
+        let gone = departed.holders.iter().filter(|voter| !is_here(voter)).count();
+        gone >= departed.majority
     }
 
     async fn ask(&self, node: u64, query: FlushQueryRequest) -> Option<FlushQueryReply> {

@@ -166,6 +166,10 @@ struct Origin {
 struct Departed {
     inbound: Option<Inbound>,
     since: Nanos,
+    /// The voters that may have held what it published: those of the view that it was in last.
+    holders: Vec<u64>,
+    /// How many voters had to hold a message before it was answered.
+    majority: usize,
 }
 
 /// One peer of the view, to which messages go.
@@ -196,9 +200,12 @@ struct State<T> {
 
 impl<T> State<T> {
     /// Keeps what is held of an incarnation that has left the view, or that this node has stopped listening to.
-    fn depart(&mut self, key: Key, inbound: Option<Inbound>, now: Nanos) {
+    /// `view` and `voters` are those of the time when it was there.
+    fn depart(&mut self, key: Key, inbound: Option<Inbound>, (view, voters): (&View, &[u64]), now: Nanos) {
         if inbound.is_some() || !self.departed.contains_key(&key) {
-            self.departed.insert(key, Departed { inbound, since: now });
+            let holders = voters.iter().copied().filter(|voter| view.members.contains_key(voter)).collect();
+            let majority = voters.len() / 2 + 1;
+            self.departed.insert(key, Departed { inbound, since: now, holders, majority });
         }
     }
 }

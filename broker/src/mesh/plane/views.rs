@@ -23,9 +23,10 @@ impl<L: Local> Plane<L> {
             state.outbound = Outbound::new(node, grace, unacked);
             state.slots.clear();
             let now = clock::now_ns();
+            let (view, voters) = (state.view.clone(), state.voters.clone());
             for (key, origin) in std::mem::take(&mut state.origins) {
                 origin.reader.inspect(AbortHandle::abort);
-                state.depart(key, origin.inbound, now);
+                state.depart(key, origin.inbound, (&view, &voters), now);
             }
             state.targets.drain().for_each(|(_, target)| target.writer.abort());
         }
@@ -52,8 +53,8 @@ impl<L: Local> Plane<L> {
             let was_in = state.view.has(me.0, me.1);
             let is_in = state.incarnation != 0 && view.has(me.0, me.1);
             state.is_in = is_in;
-            state.view = view;
-            state.voters = voters;
+            let view_before = std::mem::replace(&mut state.view, view);
+            let voters_before = std::mem::replace(&mut state.voters, voters);
             if is_in {
                 let now = clock::now_ns();
                 state.outbound.install(&state.view, state.voters.clone(), now);
@@ -70,7 +71,7 @@ impl<L: Local> Plane<L> {
                     if origin.inbound.is_some() {
                         departed.push(key);
                     }
-                    state.depart(key, origin.inbound, now);
+                    state.depart(key, origin.inbound, (&view_before, &voters_before), now);
                 }
                 state.targets.retain(|(node, inc), target| {
                     let stays = state.view.has(*node, *inc);
