@@ -13,7 +13,7 @@ use crate::{Server, compare::Pace};
 /// clients within a second.
 const SETTLE: Duration = Duration::from_secs(4);
 
-/// The same where the pace is quick.
+/// The same where one round is enough to see that it works.
 const SETTLE_QUICK: Duration = Duration::from_millis(500);
 
 /// What one contender showed in one round.
@@ -55,7 +55,7 @@ fn row(contenders: &[Contender], running: &[Server], scenario: &Scenario, pace: 
 }
 
 fn sample(contender: &Contender, server: &Server, scenario: &Scenario, pace: Pace) -> Result<Sample, String> {
-    let is_quick = pace.seconds < 2;
+    let is_quick = pace.rounds == 1;
     match scenario.load {
         Load::Bench(flags) => {
             let (server, pid) = (server.addr.to_string(), server.pid().to_string());
