@@ -83,9 +83,11 @@ impl Rounds {
         let count = row.samples.first().map_or(0, Vec::len);
         let samples =
             |round: usize| row.samples.iter().filter_map(move |samples| samples[round].as_ref().ok());
-        let other_cores: Vec<f64> =
-            row.samples.iter().flatten().flatten().filter_map(|sample| sample.other_cores).collect();
-        let Some(other_cores) = median(other_cores.into_iter()) else {
+        let worst = |round| {
+            let cores = samples(round).filter_map(|sample| sample.other_cores);
+            cores.max_by(f64::total_cmp)
+        };
+        let Some(other_cores) = median((0..count).filter_map(worst)) else {
             return Self { counted: (0..count).collect(), told: "–".to_owned() };
         };
         let is_quiet = |round: &usize| {
