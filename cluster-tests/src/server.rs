@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -48,8 +48,13 @@ impl Server {
 
     /// Starts redis-server with more `flags`.
     pub fn redis_with(flags: &[&str]) -> Self {
+        Self::like_redis(Path::new("redis-server"), flags)
+    }
+
+    /// Starts a server that takes redis-server's flags.
+    pub fn like_redis(binary: &Path, flags: &[&str]) -> Self {
         Self::start(|addr| {
-            let mut command = Command::new("redis-server");
+            let mut command = Command::new(binary);
             let port = addr.port().to_string();
             command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
             command.args(flags).stdout(Stdio::null());

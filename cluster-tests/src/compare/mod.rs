@@ -7,6 +7,7 @@ mod redis_cluster;
 mod redis_process;
 mod rows;
 mod sentinel;
+pub mod single;
 mod table;
 mod tcp_proxy;
 

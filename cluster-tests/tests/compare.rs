@@ -1,0 +1,23 @@
+//! `compare --single`: that its table has figures.
+
+use std::path::PathBuf;
+
+use carillon_cluster_tests::compare::{
+    Pace,
+    single::{Contender, Kind, compare},
+};
+
+#[test]
+fn a_table_of_single_servers_has_a_figure_in_every_cell() {
+    let contenders = [
+        Contender { name: "Carillon".to_owned(), kind: Kind::Carillon(1) },
+        Contender { name: "Redis".to_owned(), kind: Kind::LikeRedis(PathBuf::from("redis-server")) },
+    ];
+    let table = |only| compare(&contenders, Pace { seconds: 1, rounds: 1 }, only);
+    for only in ["1 → 10, 16 in flight", "SUBSCRIBE/UNSUBSCRIBE, 16 in flight", "idle"] {
+        let table = table(only);
+        assert!(!table.contains("failed") && !table.contains("| – | –"), "{table}");
+        assert!(table.lines().count() >= 3, "{table}");
+    }
+    assert_eq!(table("no such scenario"), "");
+}
