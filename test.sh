@@ -46,7 +46,7 @@ step 'documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 
 step 'release build'
-cargo build --release --locked
+cargo build --release --workspace --locked
 
 step 'instructions of the core paths'
 cargo run --release --locked -p carillon-broker --example instructions

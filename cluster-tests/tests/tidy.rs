@@ -217,3 +217,26 @@ fn links_between_documents_lead_somewhere() {
     }
     assert!(count > 3, "only {count} links found: the documents have moved");
 }
+
+/// README's first command: it once did not know which of several programs to run.
+#[test]
+fn cargo_run_has_nothing_to_choose() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let output = std::process::Command::new(cargo)
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
+        .arg(root().join("Cargo.toml"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let workspace: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    let defaults = list(&workspace["workspace_default_members"]);
+    let packages =
+        list(&workspace["packages"]).into_iter().filter(|package| defaults.contains(&package["id"]));
+    let targets = packages.flat_map(|package| list(&package["targets"]));
+    let programs: Vec<String> = targets
+        .filter(|target| list(&target["kind"]).contains(&"bin".into()))
+        .map(|target| target["name"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(programs, ["carillon"]);
+}
