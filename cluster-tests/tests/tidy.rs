@@ -240,3 +240,20 @@ fn cargo_run_has_nothing_to_choose() {
         .collect();
     assert_eq!(programs, ["carillon"]);
 }
+
+/// `planted/run.sh` is not part of the test command: a change of the broker once left a patch behind that planted nothing.
+#[test]
+fn planted_faults_can_still_be_planted() {
+    let patches = fs::read_dir(root().join("cluster-tests/planted")).expect("a folder with patches");
+    let patches = patches.map(|entry| entry.expect("an entry").path());
+    let patches: Vec<PathBuf> =
+        patches.filter(|path| path.extension().is_some_and(|end| end == "patch")).collect();
+    assert!(!patches.is_empty(), "the patches have moved");
+    let check = std::process::Command::new("git")
+        .args(["apply", "--check"])
+        .args(patches.iter().map(|path| path.canonicalize().expect("it is there")))
+        .current_dir(root())
+        .output()
+        .expect("git runs");
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+}
