@@ -185,8 +185,6 @@ struct State<T> {
     /// 0 while the node does not want to be in a view.
     incarnation: u64,
     view: View,
-    /// Whether this incarnation is in that view.
-    is_in: bool,
     voters: Vec<u64>,
     outbound: Outbound<T>,
     origins: HashMap<Key, Origin>,
@@ -199,6 +197,11 @@ struct State<T> {
 }
 
 impl<T> State<T> {
+    /// Whether this incarnation is in the view.
+    fn is_in(&self) -> bool {
+        self.incarnation != 0 && self.view.has(self.node, self.incarnation)
+    }
+
     /// Keeps what is held of an incarnation that has left the view, or that this node has stopped listening to.
     /// `view` and `voters` are those of the time when it was there.
     fn depart(&mut self, key: Key, inbound: Option<Inbound>, (view, voters): (&View, &[u64]), now: Nanos) {
@@ -242,7 +245,6 @@ impl<L: Local> Plane<L> {
             node: 0,
             incarnation: 0,
             view: View::default(),
-            is_in: false,
             voters: Vec::new(),
             outbound: Outbound::new(0, settings.grace.as_nanos() as Nanos, settings.unacked_bytes_max),
             origins: HashMap::new(),
@@ -280,7 +282,7 @@ impl<L: Local> Plane<L> {
     /// Takes a message of one of this node's clients.
     pub fn publish(&self, is_shard: bool, channel: &[u8], payload: &[u8], ticket: L::Ticket) {
         let mut state = self.state.borrow_mut();
-        if !state.is_in {
+        if !state.is_in() {
             // Its connection is from before the fence, and being closed. A number given now would belong to a view of
             // this node alone: the others would wait for it in vain.
             return;

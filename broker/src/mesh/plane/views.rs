@@ -13,12 +13,11 @@ use crate::{
 impl<L: Local> Plane<L> {
     /// Drops everything that belongs to the incarnation before, but for what others may lack.
     pub(super) fn begin(self: &Rc<Self>, node: u64, incarnation: u64) {
-        {
+        let (view, voters) = {
             let mut state = self.state.borrow_mut();
             let state = &mut *state;
             state.node = node;
             state.incarnation = incarnation;
-            state.is_in = false;
             let (grace, unacked) = (self.settings.grace.as_nanos() as Nanos, self.settings.unacked_bytes_max);
             state.outbound = Outbound::new(node, grace, unacked);
             state.slots.clear();
@@ -29,15 +28,12 @@ impl<L: Local> Plane<L> {
                 state.depart(key, origin.inbound, (&view, &voters), now);
             }
             state.targets.drain().for_each(|(_, target)| target.writer.abort());
-        }
+            (view, voters)
+        };
         if self.is_full.replace(false) {
             self.local.set_full(false);
         }
         self.tell_progress();
-        let (view, voters) = {
-            let state = self.state.borrow();
-            (state.view.clone(), state.voters.clone())
-        };
         self.install(view, voters);
     }
 
@@ -50,12 +46,10 @@ impl<L: Local> Plane<L> {
                 return;
             }
             let me = (state.node, state.incarnation);
-            let was_in = state.view.has(me.0, me.1);
-            let is_in = state.incarnation != 0 && view.has(me.0, me.1);
-            state.is_in = is_in;
+            let was_in = state.is_in();
             let view_before = std::mem::replace(&mut state.view, view);
             let voters_before = std::mem::replace(&mut state.voters, voters);
-            if is_in {
+            if state.is_in() {
                 let now = clock::now_ns();
                 state.outbound.install(&state.view, state.voters.clone(), now);
                 let gone: Vec<Key> = state
@@ -117,7 +111,7 @@ impl<L: Local> Plane<L> {
         let progress = PlaneProgress {
             incarnation: state.incarnation,
             epoch: state.view.epoch,
-            is_complete: state.is_in && state.origins.values().all(|origin| origin.inbound.is_some()),
+            is_complete: state.is_in() && state.origins.values().all(|origin| origin.inbound.is_some()),
         };
         self.progress.send_if_modified(|told| {
             let is_new = *told != progress;
