@@ -76,19 +76,8 @@ impl ClusterNode {
             request::Kind::Leave(EnterRequest { node, incarnation, .. }) => {
                 self.answer_write(Command::Leave { node, incarnation }).await
             }
-            request::Kind::Accuse(accusation)
-                if (accusation.node, accusation.incarnation) == (self.node(), self.incarnation()) =>
-            {
-                // Somebody has to give this node no further lease, and it cannot do that itself.
-                tracing::warn!(
-                    by = accusation.by,
-                    "this node does not keep up; another is to lead and judge"
-                );
-                self.hand_over().await;
-                reply::Kind::Done(())
-            }
             request::Kind::Accuse(accusation) => {
-                self.hear_accusation((accusation.node, accusation.incarnation), accusation.by);
+                self.hear_accusation((accusation.node, accusation.incarnation), accusation.by).await;
                 reply::Kind::Done(())
             }
             _ => refuse(Refusal::lasting("that is not for the leader")),
@@ -123,8 +112,12 @@ impl ClusterNode {
     }
 
     /// A member that does not keep up gets no further lease, and is voted out when the last one is over. One at a
-    /// time, and never so many that those who are left are no majority.
-    fn hear_accusation(&self, accused: (u64, u64), by: u64) {
+    /// time, and never so many that those who are left are no majority. Of the leader another leader has to judge.
+    async fn hear_accusation(&self, accused: (u64, u64), by: u64) {
+        if accused == (self.node(), self.incarnation()) {
+            tracing::warn!(by, "this node does not keep up; another is to lead and judge");
+            return self.hand_over().await;
+        }
         let (view, voters) = (self.view(), self.voters());
         if !view.has(accused.0, accused.1) || accused.0 == self.node() || accused.0 == by {
             return;

@@ -201,18 +201,16 @@ impl ClusterNode {
             .members
             .iter()
             .filter(|(node, _)| **node != me && self.links.get(**node).is_none())
-            // One that has this node's own address is its predecessor, whose disk is gone.
-            .filter(|(_, member)| member.addr != self.settings.advertise)
             .map(|(node, member)| (member.addr.clone(), *node < me))
             .collect();
         if !state.members.contains_key(&me) {
             // Just admitted: the log that tells who the members are has still to come.
             let told = lock(&self.told_addrs).clone();
             let linked: Vec<String> = self.links.all().iter().map(|link| link.addr().to_string()).collect();
-            let others =
-                told.into_iter().filter(|addr| !linked.contains(addr) && *addr != self.settings.advertise);
-            wanted.extend(others.map(|addr| (addr, true)));
+            wanted.extend(told.into_iter().filter(|addr| !linked.contains(addr)).map(|addr| (addr, true)));
         }
+        // One that has this node's own address is its predecessor, whose disk is gone.
+        wanted.remove(&self.settings.advertise);
         wanted
     }
 
