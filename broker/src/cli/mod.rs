@@ -41,6 +41,14 @@ pub struct ServerSettings {
         value_name = "ADDR"
     )]
     pub server: String,
+    /// As whom.
+    #[command(flatten)]
+    pub login: LoginSettings,
+}
+
+/// Who authenticates, where the address does not say.
+#[derive(Args, Clone)]
+pub struct LoginSettings {
     /// User to authenticate as; the server's default user if none.
     #[arg(long, env = "CARILLON_USERNAME")]
     pub username: Option<String>,
@@ -49,10 +57,17 @@ pub struct ServerSettings {
     pub password: Option<String>,
 }
 
-/// Without the password, which is also in the address.
+/// Without the address, which may hold a password.
 impl fmt::Debug for ServerSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ServerSettings").field("username", &self.username).finish_non_exhaustive()
+        formatter.debug_struct("ServerSettings").field("login", &self.login).finish_non_exhaustive()
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for LoginSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LoginSettings").field("username", &self.username).finish_non_exhaustive()
     }
 }
 
@@ -93,7 +108,14 @@ pub enum CliError {
 
 impl ServerSettings {
     fn address(&self) -> Result<Address, CliError> {
-        let mut address: Address = self.server.parse()?;
+        self.login.address(&self.server)
+    }
+}
+
+impl LoginSettings {
+    /// The address that `server` names, and with whom to authenticate there.
+    fn address(&self, server: &str) -> Result<Address, CliError> {
+        let mut address: Address = server.parse()?;
         // Empty variables are how deployments say "none".
         let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
         let in_address = address.credentials.take();
@@ -182,8 +204,7 @@ mod tests {
     fn settings(server: &str, username: &str, password: &str) -> ServerSettings {
         ServerSettings {
             server: server.into(),
-            username: Some(username.into()),
-            password: Some(password.into()),
+            login: LoginSettings { username: Some(username.into()), password: Some(password.into()) },
         }
     }
 

@@ -155,7 +155,8 @@ impl Driver {
             gauge.down.load(Relaxed) == 0 && gauge.ready.load(Relaxed) as usize == self.clients.len();
         // The usual turn of a closed loop: answers are what makes it publish.
         if is_settled && is_publishing && self.plan.rate.is_none() && self.expected > 0 {
-            return self.note_idle(now_ns, times);
+            self.note_idle(now_ns, times);
+            return None;
         }
         let mut next_ns: Option<u64> = None;
         let mut soonest = |due_ns: u64| next_ns = Some(next_ns.map_or(due_ns, |next_ns| next_ns.min(due_ns)));
@@ -206,20 +207,17 @@ impl Driver {
         (!is_full && due_ns < times?.measure_to_ns).then_some(due_ns)
     }
 
-    fn note_idle(&mut self, now_ns: u64, times: Option<&Times>) -> Option<u64> {
-        if let Some(times) = times.filter(|times| now_ns >= times.measure_to_ns) {
-            let is_idle = |client: &Client| match &client.role {
-                Role::Publisher(publisher) => {
-                    let is_due = publisher
-                        .due_ns(&self.plan, times)
-                        .is_some_and(|due_ns| due_ns < times.measure_to_ns);
-                    client.state == State::Over || publisher.is_idle() && !is_due
-                }
-                Role::Subscriber(_) => true,
-            };
-            self.gauge().is_idle.store(self.clients.iter().all(is_idle), Relaxed);
-        }
-        None
+    fn note_idle(&self, now_ns: u64, times: Option<&Times>) {
+        let Some(times) = times.filter(|times| now_ns >= times.measure_to_ns) else { return };
+        let is_idle = |client: &Client| match &client.role {
+            Role::Publisher(publisher) => {
+                let due_ns = publisher.due_ns(&self.plan, times);
+                let is_due = due_ns.is_some_and(|due_ns| due_ns < times.measure_to_ns);
+                client.state == State::Over || publisher.is_idle() && !is_due
+            }
+            Role::Subscriber(_) => true,
+        };
+        self.gauge().is_idle.store(self.clients.iter().all(is_idle), Relaxed);
     }
 
     fn flush(&mut self, index: usize) -> Result<(), Trouble> {

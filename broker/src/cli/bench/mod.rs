@@ -37,7 +37,7 @@ use self::{
     report::{Report, Results},
     target::Target,
 };
-use super::{CliError, ServerSettings, print_line};
+use super::{CliError, print_line};
 
 /// Files that a process may open beyond its connections: those of the tool itself.
 const SPARE_FILES: u64 = 64;
@@ -46,15 +46,11 @@ const SPARE_FILES: u64 = 64;
 pub async fn bench(settings: BenchSettings) -> Result<(), CliError> {
     settings.check()?;
     allow_connections(&settings)?;
-    let like = ServerSettings {
-        server: String::new(),
-        username: settings.username.clone(),
-        password: settings.password.clone(),
-    };
     let sentinel = settings.sentinel.as_deref();
-    let mut targets = vec![Target::find(&settings.server, &like, sentinel, &settings.pids).await?];
+    let mut targets = vec![Target::find(&settings.server, &settings.login, sentinel, &settings.pids).await?];
     if !settings.against.is_empty() {
-        targets.push(Target::find(&settings.against, &like, sentinel, &settings.against_pids).await?);
+        targets
+            .push(Target::find(&settings.against, &settings.login, sentinel, &settings.against_pids).await?);
     }
     let report = Report::new(&settings, rounds(&settings, targets)?);
     if let Some(path) = &settings.plot {

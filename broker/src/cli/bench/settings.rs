@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::payload::HEAD_BYTES;
-use crate::cli::CliError;
+use crate::cli::{CliError, LoginSettings};
 
 /// Rounds of a comparison, where none are said: the median of five bears two that were disturbed.
 const ROUNDS_OF_COMPARISON: u32 = 5;
@@ -38,12 +38,9 @@ pub struct BenchSettings {
     /// `--server` and `--against` are Redis Sentinels: ask them for the primary of this name, again at each reconnect.
     #[arg(long, value_name = "NAME")]
     pub sentinel: Option<String>,
-    /// User to authenticate as.
-    #[arg(long, env = "CARILLON_USERNAME")]
-    pub username: Option<String>,
-    /// Password; the variable keeps it out of the list of processes.
-    #[arg(long, env = "CARILLON_PASSWORD", hide_env_values = true)]
-    pub password: Option<String>,
+    /// As whom.
+    #[command(flatten)]
+    pub login: LoginSettings,
     /// Processes of `--server` to measure; if none are given, servers on loopback are asked for theirs.
     #[arg(long, value_delimiter = ',', value_name = "PID")]
     pub pids: Vec<u32>,

@@ -6,7 +6,7 @@ use carillon_client::{Address, Connection, Credentials, Endpoint, Settings, Valu
 use socket2::SockAddr;
 
 use super::{procs, sentinel::Sentinels};
-use crate::cli::{CliError, ServerSettings};
+use crate::cli::{CliError, LoginSettings};
 
 /// Servers that are loaded together, like the nodes of a cluster.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Target {
     /// Asks every server whether it is there and what it is.
     pub(super) async fn find(
         servers: &[String],
-        like: &ServerSettings,
+        login: &LoginSettings,
         sentinel: Option<&str>,
         pids: &[u32],
     ) -> Result<Self, CliError> {
@@ -49,7 +49,7 @@ impl Target {
             target.sentinels = Some(sentinels);
         }
         for server in &servers {
-            let address = ServerSettings { server: server.clone(), ..like.clone() }.address()?;
+            let address = login.address(server)?;
             let (resolved, is_local) = resolve(&address.endpoint)?;
             let connection = Connection::open(&address, Settings::default()).await?;
             let reply = connection.request(["INFO", "server"]).await;
