@@ -5,6 +5,7 @@ use std::{fmt::Write as _, thread, time::Duration};
 use super::{
     bench::{self, Round},
     contender::{Contender, Purpose, Servers, VICTIM},
+    median, turns,
 };
 
 /// After this long of the measured time comes the fault.
@@ -87,11 +88,7 @@ fn loads(contenders: &[Contender], pace: Pace, software: &mut [String]) -> Vec<C
     for (name, flags) in LOADS {
         let mut rounds: Vec<Vec<Result<Round, String>>> = contenders.iter().map(|_| Vec::new()).collect();
         for round in 0..pace.rounds {
-            let mut order: Vec<usize> = (0..contenders.len()).collect();
-            if round % 2 == 1 {
-                order.reverse();
-            }
-            for index in order {
+            for index in turns(contenders.len(), round) {
                 eprintln!("{name}: {}, round {}", contenders[index].name, round + 1);
                 let words = words(running[index].as_ref(), flags, &pace.seconds.to_string());
                 let ended = bench::run(&words, || {});
@@ -104,7 +101,8 @@ fn loads(contenders: &[Contender], pace: Pace, software: &mut [String]) -> Vec<C
         }
         rows.push(Cells { name, cells: rounds.iter().map(|rounds| load_cell(rounds)).collect() });
     }
-    let busy = other_cores.into_iter().map(|cores| format!("{:.2}", median(cores)));
+    let busy =
+        other_cores.into_iter().map(|cores| format!("{:.2}", median(cores.into_iter()).unwrap_or(f64::NAN)));
     rows.push(Cells { name: "cores that all else kept busy during these loads", cells: busy.collect() });
     rows
 }
@@ -118,17 +116,12 @@ fn words(servers: &dyn Servers, flags: &[&str], seconds: &str) -> Vec<String> {
     words
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 fn load_cell(rounds: &[Result<Round, String>]) -> String {
     let fine: Vec<&Round> = rounds.iter().flatten().collect();
     if let (true, Some(Err(error))) = (fine.is_empty(), rounds.first()) {
         return format!("failed: {error}");
     }
-    let of = |value: fn(&Round) -> f64| median(fine.iter().map(|round| value(round)).collect());
+    let of = |value: fn(&Round) -> f64| median(fine.iter().map(|round| value(round))).unwrap_or(f64::NAN);
     let cpu = of(|round| round.cpu_us_per_delivered.unwrap_or(f64::NAN));
     let cut = fine.iter().map(|round| round.closed).max().unwrap_or(0);
     let mut cell = if cut > 0 {

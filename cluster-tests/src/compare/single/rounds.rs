@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use super::{
-    super::bench::{self, Round},
+    super::{
+        Pace,
+        bench::{self, Round},
+        turns,
+    },
     Contender, churn, idle,
     scenario::{Figure, Load, Scenario, What},
 };
-use crate::{Server, compare::Pace};
+use crate::Server;
 
 /// How long buffers may take to shrink before memory is read: Redis looks at what has been idle for two seconds, at all
 /// clients within a second.
@@ -42,11 +46,7 @@ pub(super) fn measure(contenders: &[Contender], scenarios: &[&Scenario], pace: P
 fn row(contenders: &[Contender], running: &[Server], scenario: &Scenario, pace: Pace) -> Row {
     let mut samples: Vec<Vec<_>> = contenders.iter().map(|_| Vec::new()).collect();
     for round in 0..pace.rounds {
-        let mut order: Vec<usize> = (0..contenders.len()).collect();
-        if round % 2 == 1 {
-            order.reverse();
-        }
-        for index in order {
+        for index in turns(contenders.len(), round) {
             eprintln!("{}: {}, round {}", scenario.name, contenders[index].name, round + 1);
             samples[index].push(sample(&contenders[index], &running[index], scenario, pace));
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
+    super::median,
     Contender,
     rounds::{Row, Sample},
     scenario::Figure,
@@ -117,17 +118,6 @@ fn ratio(all: &[Vec<Option<f64>>], figure: &Figure) -> Option<(f64, f64, f64)> {
         .iter()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), ratio| (ratio.min(min), ratio.max(max)));
     Some((median(ratios.into_iter())?, min, max))
-}
-
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        count if count % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
 }
 
 /// Three digits, or all before the point.
