@@ -8,15 +8,11 @@ use carillon_proto::{
 };
 
 use super::{
-    CloseReason, Node, Shard, cmd,
+    CloseReason, Limits, Node, Shard, cmd,
     connection::{Connection, Deferred},
     pause::Paused,
-    session::Transaction,
 };
 use crate::hub::{Seat, SubscriptionKind};
-
-/// Bytes that the commands queued since MULTI may hold.
-const TRANSACTION_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What a command means for its connection.
 pub(crate) enum Flow {
@@ -257,20 +253,22 @@ fn allowed_while_subscribed(id: CommandId) -> bool {
 }
 
 fn queue(call: &Call<'_>) -> Flow {
-    {
-        let mut session = call.connection.session.borrow_mut();
-        let transaction = session.transaction.get_or_insert_with(Transaction::default);
-        let request = OwnedRequest::from(call.request);
-        if transaction.bytes + request.bytes() > TRANSACTION_BYTES_MAX {
-            transaction.has_failed = true;
-            drop(session);
-            return call.error(format!(
-                "ERR transaction of more than {TRANSACTION_BYTES_MAX} bytes; run EXEC more often"
-            ));
-        }
-        transaction.bytes += request.bytes();
-        transaction.queued.push(request);
+    let bytes_max = call.shard.node.settings.live.limits.transaction_bytes.get();
+    let mut session = call.connection.session.borrow_mut();
+    // Only asked for while there is one.
+    let Some(transaction) = &mut session.transaction else { return Flow::Continue };
+    let request = OwnedRequest::from(call.request);
+    let bytes = transaction.held.get() + request.bytes();
+    if bytes as u64 > bytes_max {
+        transaction.has_failed = true;
+        drop(session);
+        return call.error(format!(
+            "ERR transaction of more than {bytes_max} bytes (transaction-bytes-max); run EXEC more often"
+        ));
     }
+    transaction.held.set(bytes);
+    transaction.queued.push(request);
+    drop(session);
     call.reply(|reply| reply.simple("QUEUED"))
 }
 
@@ -321,11 +319,34 @@ fn show(call: &Call<'_>, spec: &CommandSpec) {
     call.shard.show_to_monitors(&line);
 }
 
-/// Subscribes a connection and notes it in the node's directory.
-pub(crate) fn subscribe(shard: &Shard, seat: Seat, kind: SubscriptionKind, name: &[u8]) {
-    if shard.hub.borrow_mut().subscribe(seat, kind, name) {
-        shard.node.directory.add(kind, name, shard.index);
+/// Subscribes a connection and notes it in the node's directory; or says why that is too much.
+///
+/// A client that wants too much is closed rather than answered with an error: to an error in answer to SUBSCRIBE,
+/// Socket.IO's adapters end their process.
+pub(crate) fn subscribe(
+    shard: &Shard,
+    seat: Seat,
+    kind: SubscriptionKind,
+    name: &[u8],
+) -> Result<(), CloseReason> {
+    let limits = &shard.node.settings.live.limits;
+    let bytes_max = match kind {
+        SubscriptionKind::Pattern => &limits.pattern_bytes,
+        SubscriptionKind::Channel | SubscriptionKind::ShardChannel => &limits.channel_bytes,
+    };
+    if Limits::is_above(name.len(), bytes_max) {
+        return Err(CloseReason::NameTooLong);
     }
+    let mut hub = shard.hub.borrow_mut();
+    if !hub.subscribe(seat, kind, name) {
+        return Ok(());
+    }
+    let counts = hub.counts(seat);
+    let is_too_much = Limits::is_above(counts.all(), &limits.subscriptions)
+        || Limits::is_above(counts.patterns, &limits.patterns);
+    drop(hub);
+    shard.node.directory.add(kind, name, shard.index);
+    if is_too_much { Err(CloseReason::SubscriptionLimit) } else { Ok(()) }
 }
 
 /// Ends one subscription.
@@ -333,6 +354,19 @@ pub(crate) fn unsubscribe(shard: &Shard, seat: Seat, kind: SubscriptionKind, nam
     if shard.hub.borrow_mut().unsubscribe(seat, kind, name) {
         shard.node.directory.remove(kind, name, shard.index);
     }
+}
+
+/// Ends some subscriptions of a connection. Returns whether there may be more.
+pub(crate) fn unsubscribe_some(shard: &Shard, seat: Seat, count_max: usize) -> bool {
+    use SubscriptionKind::{Channel, Pattern, ShardChannel};
+    for kind in [Channel, Pattern, ShardChannel] {
+        for _ in 0..count_max {
+            let name = shard.hub.borrow().any_subscription(seat, kind).map(<[u8]>::to_vec);
+            let Some(name) = name else { break };
+            unsubscribe(shard, seat, kind, &name);
+        }
+    }
+    shard.hub.borrow().counts(seat).any()
 }
 
 /// Ends all subscriptions of one kind, telling the name of each. Returns their number.

@@ -4,6 +4,8 @@
 //! task reads and runs commands. What is to be written is collected in the hub's outboxes and written once at
 //! the end of the event-loop turn, by the shard itself: a subscriber's task is not woken for a message.
 
+mod addresses;
+mod admission;
 mod census;
 mod close;
 mod cmd;
@@ -11,11 +13,14 @@ mod connection;
 mod directory;
 mod dispatch;
 mod gate;
+mod holdings;
 mod inbox;
 mod legs;
+mod limits;
 mod listener;
 mod live;
 mod node;
+mod patience;
 mod pause;
 mod reader;
 mod relay;
@@ -30,6 +35,7 @@ pub use close::CloseReason;
 pub use directory::{Directory, ShardSet};
 pub use gate::Gate;
 pub use inbox::Ticket;
+pub use limits::Limits;
 pub use listener::{ListenError, Listeners};
 pub use live::{LiveSettings, Log, OutboxLimit, Setting};
 pub use node::{Node, NodeSettings};

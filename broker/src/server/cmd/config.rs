@@ -25,6 +25,7 @@ fn settings(node: &Node) -> Vec<(&'static str, String)> {
         ("loglevel", level_name(LevelFilter::current()).into()),
         ("maxclients", live.clients_max.get().to_string()),
         ("maxmemory", "0".into()),
+        ("maxmemory-clients", live.limits.clients_bytes.get().to_string()),
         ("maxmemory-policy", "noeviction".into()),
         ("port", settings.tcp_port.to_string()),
         ("proto-max-bulk-len", settings.argument_bytes_max.to_string()),
@@ -107,6 +108,7 @@ fn fail(call: &Call<'_>, name: &str, reason: &str) -> Flow {
 /// A new value that has been checked.
 #[derive(Debug)]
 enum Change {
+    ClientsBytes(u64),
     ClientsMax(u64),
     IdleSeconds(u64),
     KeepaliveSeconds(u64),
@@ -122,6 +124,9 @@ impl Change {
             "client-output-buffer-limit" => Self::OutboxLimits(parse_outbox_limits(value)?),
             "loglevel" => Self::LogLevel(parse_level(value)?),
             "maxclients" => Self::ClientsMax(parse_number(value, 1, u32::MAX.into())?),
+            "maxmemory-clients" => {
+                Self::ClientsBytes(parse_bytes(value).ok_or("argument must be a memory value")?)
+            }
             "tcp-keepalive" => Self::KeepaliveSeconds(parse_number(value, 0, i32::MAX.into())?),
             "timeout" => Self::IdleSeconds(parse_number(value, 0, i32::MAX.into())?),
             _ => return Ok(None),
@@ -130,6 +135,7 @@ impl Change {
 
     fn apply(self, live: &LiveSettings) {
         match self {
+            Self::ClientsBytes(bytes) => live.limits.clients_bytes.set(bytes),
             Self::ClientsMax(count) => live.clients_max.set(count),
             Self::IdleSeconds(seconds) => live.idle_s.set(seconds),
             Self::KeepaliveSeconds(seconds) => live.keepalive_s.set(seconds),
