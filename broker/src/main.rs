@@ -28,6 +28,9 @@ fn main() -> ExitCode {
             command_line.serve
         }
         Some(Command::Status(settings)) => return cli::status(&settings),
+        Some(Command::Clients(settings)) => return cli::clients(&settings),
+        Some(Command::Subscribers(settings)) => return cli::subscribers(&settings),
+        Some(Command::LogLevel(settings)) => return cli::log_level(&settings),
         Some(Command::Nodes(settings)) => return cli::nodes(&settings),
         Some(Command::Drain(settings)) => return cli::drain(&settings),
         Some(Command::Pub(settings)) => return cli::run("pub", cli::publish(*settings)),

@@ -5,22 +5,29 @@ mod dev;
 mod machine;
 mod member;
 mod metrics;
+mod operators;
 mod plane;
 
-use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use ahash::RandomState;
-use serde_json::{Value, json};
 
 use crate::{
-    admin::{Admin, AdminError, Metric, Source},
-    cluster::{ClusterNode, Condition, StartError},
+    admin::{Admin, AdminError, Token},
+    cluster::StartError,
     config::{ServeSettings, SettingsError},
     mesh::quic::EndpointError,
     raft::store::{Disk, DiskError, set_aside},
     server::{Limits, ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, OutboxLimit, Setting},
 };
 use member::MemberNode;
+use operators::Operators;
 
 pub use dev::dev;
 
@@ -63,6 +70,16 @@ pub enum RunError {
     /// The node stopped while it was starting.
     #[error("the node stopped while it was starting")]
     Ended,
+    /// A file that a setting names cannot be used.
+    #[error("{setting} {}: {error}", path.display())]
+    File {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: io::Error,
+    },
     /// The system refused something else.
     #[error("the system refused what a node needs: {0}")]
     Io(#[from] io::Error),
@@ -72,7 +89,7 @@ impl RunError {
     /// The exit status, from sysexits.h: 64 for settings, 70 for a corrupt store, 1 for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) => 64,
+            Self::Settings(_) | Self::File { .. } => 64,
             Self::Corrupt { .. } => 70,
             _ => 1,
         }
@@ -101,6 +118,7 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     };
     let admin = Admin::bind(settings.admin_addr).await?;
     // Whatever may be wrong with the settings is found before anything is written.
+    let token = settings.admin_token_file.as_deref().map(admin_token).transpose()?;
     let credentials = is_member.then(|| member::credentials(&settings.cluster)).transpose()?;
     let disk = open_disk(settings, is_member)?;
     let node_settings = node_settings(settings, client_addr.port(), log);
@@ -119,7 +137,7 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     let member = credentials.map(|credentials| Arc::new(MemberNode::new(Arc::clone(&node), credentials)));
     let operators =
         Operators { name: settings.name.clone(), node: Arc::clone(&node), member: member.clone() };
-    let admin = tokio::spawn(admin.serve(Arc::new(operators)));
+    let admin = tokio::spawn(admin.serve(Arc::new(operators), token));
     let result = match (&member, listeners) {
         (None, None) => unreachable!("a node on its own listens from the start"),
         (None, Some(listeners)) => {
@@ -149,6 +167,14 @@ async fn stopped_and_left(node: &Node, member: &MemberNode, settings: &ServeSett
     member.leave(Duration::from_millis(settings.cluster.drain_ms)).await;
 }
 
+fn admin_token(path: &Path) -> Result<Token, RunError> {
+    Token::read(path).map_err(|error| RunError::File {
+        setting: "--admin-token-file",
+        path: path.to_owned(),
+        error,
+    })
+}
+
 /// Opens the data folder. A member of a cluster can do without a corrupt one: it joins as a new node.
 fn open_disk(settings: &ServeSettings, is_member: bool) -> Result<Disk, RunError> {
     let path = &settings.data_dir;
@@ -162,73 +188,6 @@ fn open_disk(settings: &ServeSettings, is_member: bool) -> Result<Disk, RunError
             Err(RunError::Corrupt { error, path: path.display().to_string() })
         }
         opened => Ok(opened?),
-    }
-}
-
-/// What operators are told.
-struct Operators {
-    name: String,
-    node: Arc<Node>,
-    member: Option<Arc<MemberNode>>,
-}
-
-impl Operators {
-    fn cluster(&self) -> Option<Arc<ClusterNode>> {
-        self.member.as_ref().and_then(|member| member.cluster.borrow().clone())
-    }
-
-    /// Of a node that has no membership to tell of.
-    fn own_status(&self) -> Value {
-        json!({
-            "name": self.name,
-            "version": env!("CARGO_PKG_VERSION"),
-            "condition": if self.node.is_stopping() { "draining" } else { "serving" },
-            "in_view": self.member.is_none(),
-            "clients": self.node.clients(),
-        })
-    }
-}
-
-impl Source for Operators {
-    fn readiness(&self) -> Result<(), String> {
-        if self.node.is_stopping() {
-            return Err("the node is stopping".to_owned());
-        }
-        if self.member.is_none() {
-            return Ok(());
-        }
-        let Some(cluster) = self.cluster() else { return Err("just started".to_owned()) };
-        match &*cluster.condition().borrow() {
-            Condition::Serving => Ok(()),
-            Condition::Joining(why) | Condition::Entering(why) => Err(why.clone()),
-            Condition::Draining => Err("the node is draining".to_owned()),
-        }
-    }
-
-    fn metrics(&self) -> Vec<Metric> {
-        self.numbers()
-    }
-
-    fn stop(&self) {
-        tracing::info!("asked to drain");
-        self.node.stop();
-    }
-
-    async fn status(&self) -> Value {
-        match self.cluster() {
-            Some(cluster) => cluster.status().await,
-            None => self.own_status(),
-        }
-    }
-
-    async fn nodes(&self) -> Value {
-        if let Some(cluster) = self.cluster() {
-            return cluster.nodes().await;
-        }
-        let mut status = self.own_status();
-        let alone = json!({"name": self.name, "in_view": true, "status": status});
-        status["members"] = json!([alone]);
-        status
     }
 }
 

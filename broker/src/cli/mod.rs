@@ -5,6 +5,7 @@
 
 mod backoff;
 mod bench;
+mod clients;
 mod line;
 mod publish;
 mod status;
@@ -22,6 +23,7 @@ use carillon_client::{
 use clap::Args;
 
 pub use bench::{BenchSettings, bench};
+pub use clients::{ClientsSettings, LogLevelSettings, SubscribersSettings, clients, log_level, subscribers};
 pub use publish::{PublishSettings, publish};
 pub use status::{AdminSettings, drain, nodes, status};
 pub use subscribe::{SubscribeSettings, subscribe};

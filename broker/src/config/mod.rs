@@ -13,7 +13,10 @@ pub use cluster::{ClusterFlags, SettingsError};
 pub use dev::DevSettings;
 pub use limits::LimitFlags;
 
-use crate::cli::{AdminSettings, BenchSettings, PublishSettings, SubscribeSettings};
+use crate::cli::{
+    AdminSettings, BenchSettings, ClientsSettings, LogLevelSettings, PublishSettings, SubscribeSettings,
+    SubscribersSettings,
+};
 
 /// A pub/sub broker that speaks Redis's protocol.
 #[derive(Debug, Parser)]
@@ -44,6 +47,12 @@ pub enum Command {
     Status(AdminSettings),
     /// List the nodes of a cluster.
     Nodes(AdminSettings),
+    /// Show the clients of a node that are furthest behind or hold most.
+    Clients(ClientsSettings),
+    /// Show who in the cluster gets what is published to a channel.
+    Subscribers(SubscribersSettings),
+    /// Change what a running node logs.
+    LogLevel(LogLevelSettings),
     /// Have a node close its clients, leave its cluster's view and stop.
     Drain(AdminSettings),
     /// Publish to a channel and print the number of receivers.
@@ -66,6 +75,10 @@ pub struct ServeSettings {
     /// Address for operators: /livez, /readyz, /status; port 0 takes a free one.
     #[arg(long, env = "CARILLON_ADMIN_ADDR", default_value = "127.0.0.1:9379")]
     pub admin_addr: SocketAddr,
+    /// File with a token that operators have to show: Authorization: Bearer TOKEN. Without it, whoever reaches the
+    /// address is answered. /livez and /readyz always are.
+    #[arg(long, env = "CARILLON_ADMIN_TOKEN_FILE")]
+    pub admin_token_file: Option<PathBuf>,
     /// Folder for what the node keeps; made if it is not there.
     #[arg(long, env = "CARILLON_DATA_DIR", default_value = "carillon-data")]
     pub data_dir: PathBuf,

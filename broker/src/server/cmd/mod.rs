@@ -13,6 +13,8 @@ mod transaction;
 
 use carillon_proto::command::CommandId as Id;
 
+pub use self::process::cpu_seconds;
+
 use super::dispatch::{Call, Flow};
 use crate::hub::{ChannelKind, SubscriptionKind as Kind};
 
