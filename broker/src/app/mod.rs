@@ -5,6 +5,7 @@ mod dev;
 mod member;
 mod metrics;
 mod plane;
+mod reload;
 
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 
@@ -14,16 +15,14 @@ use serde_json::{Value, json};
 use crate::{
     admin::{Admin, AdminError, Metric, Source},
     cluster::{ClusterNode, Condition, StartError},
-    config::{ServeSettings, SettingsError},
+    config::{Settings, SettingsError, Sources},
     mesh::quic::EndpointError,
     raft::store::{Disk, DiskError, set_aside},
-    server::{ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, OutboxLimit, Setting},
+    server::{ListenError, Listeners, LiveSettings, Log, Node, NodeSettings},
 };
 use member::MemberNode;
 
 pub use dev::dev;
-
-const MIB: u64 = 1024 * 1024;
 
 /// Why a node could not start, or did not run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -78,16 +77,17 @@ impl RunError {
     }
 }
 
-/// Runs a node on this thread, which must not run a runtime.
-pub fn serve_here(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
+/// Runs a node on this thread, which must not run a runtime. See [`serve`].
+pub fn serve_here(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(settings, log))
+    runtime.block_on(serve(settings, sources, log))
 }
 
-/// Runs a node until a signal or SHUTDOWN stops it. `log` changes what is logged meanwhile.
-pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
-    settings.cluster.check()?;
-    let is_member = settings.cluster.peer_addr.is_some();
+/// Runs a node until a signal or SHUTDOWN stops it. At SIGHUP it reads its `sources` again, if it has any; without,
+/// that signal is none of its business. `log` changes what is logged meanwhile.
+pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
+    settings.check()?;
+    let is_member = settings.peer_addr.is_some();
     // A member's port opens when it is in the view: until then no client may get as far as the backlog.
     let listeners = if is_member {
         None
@@ -100,12 +100,15 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     };
     let admin = Admin::bind(settings.admin_addr).await?;
     // Whatever may be wrong with the settings is found before anything is written.
-    let credentials = is_member.then(|| member::credentials(&settings.cluster)).transpose()?;
+    let credentials = is_member.then(|| member::credentials(settings)).transpose()?;
     let disk = open_disk(settings, is_member)?;
     let node_settings = node_settings(settings, client_addr.port(), log);
     let node = Node::new(node_settings, is_member, RandomState::new(), random_hex()?);
     let shards = node.start()?;
     tokio::spawn(stop_on_signal(Arc::clone(&node))?);
+    if let Some(sources) = sources {
+        tokio::spawn(reload::at_sighup(sources, Arc::clone(&node))?);
+    }
     tracing::info!(
         name = settings.name,
         %client_addr,
@@ -143,13 +146,13 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     result
 }
 
-async fn stopped_and_left(node: &Node, member: &MemberNode, settings: &ServeSettings) {
+async fn stopped_and_left(node: &Node, member: &MemberNode, settings: &Settings) {
     node.stopped().await;
-    member.leave(Duration::from_millis(settings.cluster.drain_ms)).await;
+    member.leave(Duration::from_millis(settings.drain_ms)).await;
 }
 
 /// Opens the data folder. A member of a cluster can do without a corrupt one: it joins as a new node.
-fn open_disk(settings: &ServeSettings, is_member: bool) -> Result<Disk, RunError> {
+fn open_disk(settings: &Settings, is_member: bool) -> Result<Disk, RunError> {
     let path = &settings.data_dir;
     match Disk::open(path) {
         Err(error @ DiskError::Corrupt { .. }) if is_member => {
@@ -231,24 +234,13 @@ impl Source for Operators {
     }
 }
 
-fn node_settings(settings: &ServeSettings, tcp_port: u16, log: Log) -> NodeSettings {
+fn node_settings(settings: &Settings, tcp_port: u16, log: Log) -> NodeSettings {
     NodeSettings {
         shards: settings.shards.into(),
         argument_bytes_max: settings.payload_bytes_max as usize,
         user_timeout_ms: settings.tcp_user_timeout_ms,
         tcp_port,
-        live: LiveSettings {
-            clients_max: Setting::new(settings.clients_max as u64),
-            // Redis's defaults for its three classes: 32 MiB at most, and 8 MiB for a minute, for pub/sub.
-            outbox_limits: [
-                OutboxLimit::default(),
-                OutboxLimit::new(256 * MIB, 64 * MIB, 60),
-                OutboxLimit::new(32 * MIB, 8 * MIB, 60),
-            ],
-            idle_s: Setting::default(),
-            keepalive_s: Setting::new(settings.tcp_keepalive_s),
-            log,
-        },
+        live: LiveSettings::new(settings, log),
     }
 }
 

@@ -5,6 +5,9 @@
 
 mod backoff;
 mod bench;
+mod command_line;
+mod dev;
+mod flags;
 mod line;
 mod publish;
 mod status;
@@ -22,6 +25,9 @@ use carillon_client::{
 use clap::Args;
 
 pub use bench::{BenchSettings, bench};
+pub use command_line::{Command, CommandLine};
+pub use dev::DevSettings;
+pub use flags::SettingFlags;
 pub use publish::{PublishSettings, publish};
 pub use status::{AdminSettings, drain, nodes, status};
 pub use subscribe::{SubscribeSettings, subscribe};

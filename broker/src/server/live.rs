@@ -1,13 +1,15 @@
-//! Settings that CONFIG SET changes while the node runs. Reading one costs a plain load.
+//! Settings that SIGHUP and CONFIG SET change while the node runs. Reading one costs a plain load.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
-use tracing::level_filters::LevelFilter;
+use crate::config::{Row, Settings};
 
-/// A number that every thread reads and CONFIG SET writes.
+const MIB: u64 = 1024 * 1024;
+
+/// A number that every thread reads and who changes settings writes.
 #[derive(Debug, Default)]
 pub struct Setting(AtomicU64);
 
@@ -71,6 +73,8 @@ pub(crate) const OUTBOX_CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
 /// What can change while the node runs.
 #[derive(Debug)]
 pub struct LiveSettings {
+    /// All settings as they are now. What is asked for often, or by other threads, is beside it as a number.
+    current: Mutex<Settings>,
     /// Most connections at a time.
     pub clients_max: Setting,
     /// What may wait for a client. Here the limit for `pubsub` holds for every client: it is the others of
@@ -81,11 +85,64 @@ pub struct LiveSettings {
     pub idle_s: Setting,
     /// Seconds without a sign of a peer before the first keep-alive probe, for new connections; 0 for no probes.
     pub keepalive_s: Setting,
-    /// How to change what is logged.
-    pub log: Log,
+    log: Log,
 }
 
 impl LiveSettings {
+    /// What the settings say at the start. `log` changes what is logged.
+    pub fn new(settings: &Settings, log: Log) -> Self {
+        let live = Self {
+            clients_max: Setting::default(),
+            // Redis's defaults for its three classes: 32 MiB at most, and 8 MiB for a minute, for pub/sub.
+            outbox_limits: [
+                OutboxLimit::default(),
+                OutboxLimit::new(256 * MIB, 64 * MIB, 60),
+                OutboxLimit::new(32 * MIB, 8 * MIB, 60),
+            ],
+            idle_s: Setting::default(),
+            keepalive_s: Setting::default(),
+            current: Mutex::new(settings.clone()),
+            log,
+        };
+        live.publish(settings);
+        live
+    }
+
+    /// Hands the settings to those who use them. Every row of the table that can change has its line here, or in
+    /// [`change`](Self::change).
+    fn publish(&self, settings: &Settings) {
+        self.clients_max.set(settings.clients_max as u64);
+        self.keepalive_s.set(settings.tcp_keepalive_s);
+    }
+
+    /// All settings as they are now.
+    pub fn current(&self) -> Settings {
+        self.lock().clone()
+    }
+
+    /// Changes those of these settings that can change to what is wanted. `tell` hears of each that differs, before
+    /// it holds: afterwards, nothing may be logged any more.
+    pub fn change(&self, wanted: &Settings, rows: &[&'static Row], mut tell: impl FnMut(&Changed)) {
+        let mut current = self.lock();
+        for row in rows.iter().filter(|row| row.is_live) {
+            if row.get(&current) == row.get(wanted) {
+                continue;
+            }
+            let old = row.show(&current);
+            row.set(&mut current, row.get(wanted));
+            tell(&Changed { name: row.name, old, new: row.show(&current) });
+        }
+        self.publish(&current);
+        // Even if it is the same: nodes in one process share a log.
+        if rows.iter().any(|row| row.name == "log-level") {
+            self.log.set_filter(&current.log_level);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Settings> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The limit that holds.
     pub(crate) fn outbox_limit(&self) -> &OutboxLimit {
         let [_, _, pubsub] = &self.outbox_limits;
@@ -93,18 +150,29 @@ impl LiveSettings {
     }
 }
 
+/// A setting that has changed, as people are told of it.
+#[derive(Debug)]
+pub struct Changed {
+    /// Its name.
+    pub name: &'static str,
+    /// What it was.
+    pub old: String,
+    /// What it is.
+    pub new: String,
+}
+
 /// Changes what is logged: given by the one who started the log.
 #[derive(Clone)]
-pub struct Log(Arc<dyn Fn(LevelFilter) + Send + Sync>);
+pub struct Log(Arc<dyn Fn(&str) + Send + Sync>);
 
 impl Log {
-    /// `set_level` is called with what is to be logged from then on.
-    pub fn new(set_level: impl Fn(LevelFilter) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(set_level))
+    /// `set_filter` is called with what is to be logged from then on, as the setting `log-level` has it.
+    pub fn new(set_filter: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(set_filter))
     }
 
-    pub(crate) fn set_level(&self, level: LevelFilter) {
-        (self.0)(level);
+    fn set_filter(&self, filter: &str) {
+        (self.0)(filter);
     }
 }
 

@@ -1,0 +1,253 @@
+//! The one table of settings. From each row come the field of [`Settings`], the flag, the environment variable, the
+//! key of the configuration file, what the help and the reference say, and what CONFIG knows of it.
+//!
+//! To add a setting, add a row and use its field; `cargo nextest run -p carillon-broker settings` then says how to
+//! write the reference anew.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use carillon_proto::limits::{ARGUMENT_BYTES_MAX_CEILING, ARGUMENT_BYTES_MAX_DEFAULT};
+use tracing_subscriber::EnvFilter;
+
+use super::{
+    Form, Group, Kind, Value,
+    row::{self, Row, settings},
+    typed::Typed,
+};
+
+const MIB: u64 = 1024 * 1024;
+/// Longest time of those that are counted in milliseconds: an hour.
+const MS_MAX: u64 = 3_600_000;
+/// Longest time of those that are counted in seconds: what Redis's tables of settings allow.
+const S_MAX: u64 = i32::MAX as u64;
+
+const NAME: Form = Form { allowed: "a text", value_name: "TEXT", is_right: |_| true };
+const HOST_PORT: Form = Form { allowed: "host:port", value_name: "HOST:PORT", is_right: is_host_port };
+const PEERS: Form = Form {
+    allowed: "host:port or _service._udp.domain",
+    value_name: "HOST:PORT",
+    is_right: |text| text.contains(':') || text.starts_with('_'),
+};
+const LOG_FILTER: Form = Form {
+    allowed: "error, warn, info, debug, trace, off, or a filter such as info,carillon_broker::cluster=debug",
+    value_name: "FILTER",
+    is_right: |text| !text.is_empty() && EnvFilter::builder().parse(text).is_ok(),
+};
+
+fn is_host_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+settings! {
+    /// Address for clients; port 0 takes a free one.
+    client_addr: SocketAddr = loopback(6379), {
+        group: Group::Clients,
+        kind: Kind::Addr,
+        why: Some("Redis's port, and nobody but this machine until you say so"),
+    }
+    /// Unix socket for clients, beside the address.
+    client_unix: Option<PathBuf> = None, {
+        group: Group::Clients,
+        kind: Kind::Path,
+        redis: Some("unixsocket"),
+    }
+    /// Most clients at a time.
+    clients_max: usize = 10_000, {
+        group: Group::Clients,
+        kind: Kind::Number { min: 1, max: u32::MAX as u64 },
+        why: Some("Redis's"),
+        is_live: true,
+        redis: Some("maxclients"),
+    }
+    /// Longest payload, in bytes.
+    payload_bytes_max: u64 = ARGUMENT_BYTES_MAX_DEFAULT as u64, {
+        group: Group::Clients,
+        kind: Kind::Bytes { min: 1024, max: ARGUMENT_BYTES_MAX_CEILING as u64 },
+        why: Some("well above what Socket.IO accepts from a browser, and below what may wait for a subscriber"),
+        redis: Some("proto-max-bulk-len"),
+    }
+    /// Seconds of silence before a client's host is probed; 0 never probes.
+    tcp_keepalive_s: u64 = 4, {
+        group: Group::Clients,
+        kind: Kind::Number { min: 0, max: S_MAX },
+        why: Some("a dead host leaves the numbers of subscribers within seconds"),
+        is_live: true,
+        redis: Some("tcp-keepalive"),
+    }
+    /// Milliseconds after which a client's host that acknowledges nothing is given up; 0 leaves it to the kernel.
+    tcp_user_timeout_ms: u64 = 6_000, {
+        group: Group::Clients,
+        kind: Kind::Number { min: 0, max: MS_MAX },
+        why: Some("the kernel's own patience is a quarter of an hour"),
+    }
+    /// The node's name; in a cluster each has its own.
+    name: String = "carillon".to_owned(), {
+        group: Group::Node,
+        kind: Kind::Text(NAME),
+    }
+    /// Folder for what the node keeps; made if it is not there.
+    data_dir: PathBuf = PathBuf::from("carillon-data"), {
+        group: Group::Node,
+        kind: Kind::Path,
+    }
+    /// Threads that serve clients.
+    shards: u8 = 1, {
+        group: Group::Node,
+        kind: Kind::Number { min: 1, max: 64 },
+        why: Some("one thread serves what a Redis serves, and what needs no other thread is cheapest"),
+        redis: Some("io-threads"),
+    }
+    /// UDP address for other nodes; without it the node is on its own.
+    peer_addr: Option<SocketAddr> = None, {
+        group: Group::Cluster,
+        kind: Kind::Addr,
+    }
+    /// Host and port under which other nodes reach this one; --peer-addr if not given.
+    advertise_addr: Option<String> = None, {
+        group: Group::Cluster,
+        kind: Kind::Text(HOST_PORT),
+    }
+    /// Where other nodes are found: host:port, or _service._udp.domain for SRV records; several with commas. A DNS
+    /// name may stand for many nodes.
+    peers: Vec<String> = Vec::new(), {
+        group: Group::Cluster,
+        kind: Kind::List(PEERS),
+    }
+    /// Nodes that have to be there before a cluster is formed; those in --peers and this one if not given.
+    expect: Option<u32> = None, {
+        group: Group::Cluster,
+        kind: Kind::Number { min: 1, max: 64 },
+    }
+    /// File with the secret that all nodes share, at least 22 bytes (openssl rand -hex 32).
+    cluster_secret_file: Option<PathBuf> = None, {
+        group: Group::Cluster,
+        kind: Kind::Path,
+    }
+    /// PEM file with the authority of the nodes' certificates, instead of a secret.
+    peer_ca_file: Option<PathBuf> = None, {
+        group: Group::Cluster,
+        kind: Kind::Path,
+    }
+    /// PEM file with this node's certificate, for client and server use.
+    peer_cert_file: Option<PathBuf> = None, {
+        group: Group::Cluster,
+        kind: Kind::Path,
+    }
+    /// PEM file with the key of this node's certificate.
+    peer_key_file: Option<PathBuf> = None, {
+        group: Group::Cluster,
+        kind: Kind::Path,
+    }
+    /// DNS name that every node's certificate carries.
+    peer_cert_name: String = "carillon".to_owned(), {
+        group: Group::Cluster,
+        kind: Kind::Text(NAME),
+    }
+    /// Milliseconds for which a node may serve without hearing from the leader.
+    lease_ms: u64 = 2_500, {
+        group: Group::Cluster,
+        kind: Kind::Number { min: 1, max: MS_MAX },
+        why: Some("an election, and two that fail, are over before it ends, so a leader's death stops nobody"),
+    }
+    /// Milliseconds of silence after which a node is voted out.
+    eviction_ms: u64 = 3_500, {
+        group: Group::Cluster,
+        kind: Kind::Number { min: 1, max: MS_MAX },
+        why: Some("whoever is voted out has ended its lease before, however far clocks differ in speed"),
+    }
+    /// Shortest milliseconds without a leader before an election; the longest is twice that.
+    election_ms: u64 = 150, {
+        group: Group::Cluster,
+        kind: Kind::Number { min: 3, max: MS_MAX },
+        why: Some("a new leader is there half a second after a death"),
+    }
+    /// Milliseconds for which a PUBLISH waits for a node that does not answer.
+    grace_ms: u64 = 50, {
+        group: Group::Cluster,
+        kind: Kind::Number { min: 0, max: MS_MAX },
+    }
+    /// Milliseconds of silence after which the link between two nodes counts as broken.
+    link_idle_ms: u64 = 600, {
+        group: Group::Cluster,
+        kind: Kind::Number { min: 4, max: MS_MAX },
+    }
+    /// Bytes of messages that a node may leave unacknowledged before publishers have to wait for it. Multiply what is
+    /// published in a second by --eviction-ms: no publisher waits while a dead node is voted out. Each node keeps
+    /// twice as much of the recent messages of every other.
+    unacked_bytes_max: u64 = 32 * MIB, {
+        group: Group::Cluster,
+        kind: Kind::Bytes { min: MIB, max: 64 * 1024 * MIB },
+    }
+    /// Seconds of absence after which a node is removed from the cluster for good.
+    dead_after_s: u64 = 600, {
+        group: Group::Cluster,
+        kind: Kind::Number { min: 0, max: S_MAX },
+        why: Some("a machine that only restarts is back by then"),
+    }
+    /// Milliseconds over which clients are closed when the node stops, so that they do not come back all at once.
+    drain_ms: u64 = 2_000, {
+        group: Group::Cluster,
+        kind: Kind::Number { min: 0, max: MS_MAX },
+    }
+    /// Address for operators: /livez, /readyz, /status; port 0 takes a free one.
+    admin_addr: SocketAddr = loopback(9379), {
+        group: Group::Operators,
+        kind: Kind::Addr,
+        why: Some("who reaches it can stop the node, so nobody but this machine until you say so"),
+    }
+    /// Form of the log on standard error: lines for people, or one JSON object a line.
+    log_format: LogFormat = LogFormat::Text, {
+        group: Group::Operators,
+        kind: Kind::Choice(&["text", "json"]),
+    }
+    /// What is logged: error, warn, info, debug, trace, or a tracing filter.
+    log_level: String = "info".to_owned(), {
+        group: Group::Operators,
+        kind: Kind::Text(LOG_FILTER),
+        is_live: true,
+        redis: Some("loglevel"),
+    }
+}
+
+/// As the table shows them, so that no secret is in a log.
+impl fmt::Debug for Settings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = TABLE.iter().map(|row| (row.name, row.show(self)));
+        formatter.debug_map().entries(rows).finish()
+    }
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Typed for LogFormat {
+    fn from_value(value: Value) -> Option<Self> {
+        match String::from_value(value)?.as_str() {
+            "text" => Some(Self::Text),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        let word = match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        };
+        Value::Text(word.to_owned())
+    }
+}
