@@ -5,7 +5,7 @@ use std::{io::IsTerminal as _, path::Path, process::ExitCode};
 use carillon_broker::{
     app::{self, RunError},
     cli::{self, Command, CommandLine, EXIT_USAGE},
-    config::{LogFormat, Settings, Sources},
+    config::{ConfigError, LogFormat, Settings, Sources},
     raft::store,
     server::Log,
 };
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     });
     match command_line.command {
         Some(Command::Serve(flags)) => serve(flags.sources),
+        Some(Command::Check(flags)) => check(&flags.sources),
         Some(Command::Dev(dev)) => {
             run(&command_line.serve.sources, |settings, log| app::dev(&dev, settings, &log))
         }
@@ -31,6 +32,8 @@ fn main() -> ExitCode {
         Some(Command::Pub(settings)) => cli::run("pub", cli::publish(*settings)),
         Some(Command::Sub(settings)) => cli::run("sub", cli::subscribe(*settings)),
         Some(Command::Bench(settings)) => cli::run("bench", cli::bench(*settings)),
+        Some(Command::Completions { shell }) => print(&cli::completions(shell)),
+        Some(Command::Man) => print(&cli::man()),
         Some(Command::SetAside { data_dir }) => set_aside(&data_dir),
         None => serve(command_line.serve.sources),
     }
@@ -40,14 +43,34 @@ fn serve(sources: Sources) -> ExitCode {
     run(&sources.clone(), |settings, log| app::serve_here(settings, Some(sources), log))
 }
 
+/// Prints what would hold. Ends as `serve` would, if that did not get further.
+fn check(sources: &Sources) -> ExitCode {
+    let configuration = match sources.load() {
+        Ok(configuration) => configuration,
+        Err(error) => return refuse(&error),
+    };
+    if let Err(error) = app::check(&configuration.settings) {
+        eprintln!("carillon: {error}");
+        return ExitCode::from(error.exit_code());
+    }
+    print(&configuration.to_toml())
+}
+
+fn print(text: &str) -> ExitCode {
+    cli::print_line(text.trim_end());
+    ExitCode::SUCCESS
+}
+
+fn refuse(error: &ConfigError) -> ExitCode {
+    eprintln!("carillon: {error}");
+    ExitCode::from(EXIT_USAGE)
+}
+
 /// Starts the log, and runs what is to be run with the settings.
 fn run(sources: &Sources, node: impl FnOnce(&Settings, Log) -> Result<(), RunError>) -> ExitCode {
     let settings = match sources.load() {
         Ok(configuration) => configuration.settings,
-        Err(error) => {
-            eprintln!("carillon: {error}");
-            return ExitCode::from(EXIT_USAGE);
-        }
+        Err(error) => return refuse(&error),
     };
     let ended = match start_log(&settings) {
         Ok(log) => node(&settings, log),

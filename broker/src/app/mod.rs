@@ -77,6 +77,15 @@ impl RunError {
     }
 }
 
+/// Finds whatever can be found to be wrong with settings without binding and writing anything.
+pub fn check(settings: &Settings) -> Result<(), RunError> {
+    settings.check()?;
+    if settings.peer_addr.is_some() {
+        member::credentials(settings)?;
+    }
+    Ok(())
+}
+
 /// Runs a node on this thread, which must not run a runtime. See [`serve`].
 pub fn serve_here(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{AdminSettings, BenchSettings, DevSettings, PublishSettings, SettingFlags, SubscribeSettings};
+use super::{
+    AdminSettings, BenchSettings, CompletionShell, DevSettings, PublishSettings, SettingFlags,
+    SubscribeSettings,
+};
 
 /// A pub/sub broker that speaks Redis's protocol.
 #[derive(Debug, Parser)]
@@ -23,6 +26,8 @@ pub struct CommandLine {
 pub enum Command {
     /// Run a broker node.
     Serve(Box<SettingFlags>),
+    /// Check settings, and print which hold and where they come from; nothing is bound and nothing written.
+    Check(Box<SettingFlags>),
     /// Put a data folder that cannot be read out of the way, without deleting anything.
     SetAside {
         /// The folder.
@@ -43,4 +48,11 @@ pub enum Command {
     Sub(Box<SubscribeSettings>),
     /// Load servers with publishers and subscribers, and measure them.
     Bench(Box<BenchSettings>),
+    /// Print a script that completes commands in a shell.
+    Completions {
+        /// The shell.
+        shell: CompletionShell,
+    },
+    /// Print the man page.
+    Man,
 }

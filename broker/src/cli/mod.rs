@@ -9,6 +9,7 @@ mod command_line;
 mod dev;
 mod flags;
 mod line;
+mod manual;
 mod publish;
 mod status;
 mod subscribe;
@@ -28,6 +29,7 @@ pub use bench::{BenchSettings, bench};
 pub use command_line::{Command, CommandLine};
 pub use dev::DevSettings;
 pub use flags::SettingFlags;
+pub use manual::{CompletionShell, completions, man};
 pub use publish::{PublishSettings, publish};
 pub use status::{AdminSettings, drain, nodes, status};
 pub use subscribe::{SubscribeSettings, subscribe};
@@ -138,7 +140,7 @@ impl LoginSettings {
 }
 
 /// Prints a line to standard output; whoever has seen enough of it may close it.
-fn print_line(line: &str) {
+pub fn print_line(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 

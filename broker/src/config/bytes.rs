@@ -13,7 +13,8 @@ const REDIS_UNITS: [(&str, u64); 8] = [
 ];
 
 /// Units by the names that [IEC 80000-13](https://en.wikipedia.org/wiki/Binary_prefix) gives them, the largest first.
-const BINARY_UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+const BINARY_UNITS: [(&str, u64); 4] =
+    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
 /// Reads what Redis reads: `64mb`, `1000`.
 pub fn parse_redis(text: &str) -> Option<u64> {
@@ -65,7 +66,8 @@ mod tests {
             ("1 MiB", None),
             ("1.5MiB", None),
             ("-1", None),
-            ("1TiB", None),
+            ("1TiB", Some(1 << 40)),
+            ("1PiB", None),
         ] {
             assert_eq!(parse(text), expected, "{text}");
         }

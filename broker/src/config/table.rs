@@ -20,10 +20,14 @@ use super::{
 };
 
 const MIB: u64 = 1024 * 1024;
+const TIB: u64 = MIB * MIB;
 /// Longest time of those that are counted in milliseconds: an hour.
 const MS_MAX: u64 = 3_600_000;
 /// Longest time of those that are counted in seconds: what Redis's tables of settings allow.
 const S_MAX: u64 = i32::MAX as u64;
+
+/// Redis has one setting for what may wait, with four words for each class of clients.
+pub const OUTBOX_LIMIT: &str = "client-output-buffer-limit";
 
 const NAME: Form = Form { allowed: "a text", value_name: "TEXT", is_right: |_| true };
 const HOST_PORT: Form = Form { allowed: "host:port", value_name: "HOST:PORT", is_right: is_host_port };
@@ -66,6 +70,38 @@ settings! {
         why: Some("Redis's"),
         is_live: true,
         redis: Some("maxclients"),
+    }
+    /// Seconds after which a client that subscribes to nothing and says nothing is closed; 0 never closes one.
+    client_idle_s: u64 = 0, {
+        group: Group::Clients,
+        kind: Kind::Number { min: 0, max: S_MAX },
+        why: Some("Redis's"),
+        is_live: true,
+        redis: Some("timeout"),
+    }
+    /// Bytes that may wait for one client before it is closed; 0 for no limit.
+    outbox_bytes_max: u64 = 32 * MIB, {
+        group: Group::Clients,
+        kind: Kind::Bytes { min: 0, max: TIB },
+        why: Some("Redis's for subscribers"),
+        is_live: true,
+        redis: Some(OUTBOX_LIMIT),
+    }
+    /// Bytes that may wait for one client for --outbox-soft-s before it is closed; 0 for no limit.
+    outbox_soft_bytes: u64 = 8 * MIB, {
+        group: Group::Clients,
+        kind: Kind::Bytes { min: 0, max: TIB },
+        why: Some("Redis's for subscribers"),
+        is_live: true,
+        redis: Some(OUTBOX_LIMIT),
+    }
+    /// Seconds for which more than --outbox-soft-bytes may wait for one client.
+    outbox_soft_s: u64 = 60, {
+        group: Group::Clients,
+        kind: Kind::Number { min: 0, max: S_MAX },
+        why: Some("Redis's for subscribers"),
+        is_live: true,
+        redis: Some(OUTBOX_LIMIT),
     }
     /// Longest payload, in bytes.
     payload_bytes_max: u64 = ARGUMENT_BYTES_MAX_DEFAULT as u64, {

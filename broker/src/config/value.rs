@@ -113,11 +113,9 @@ impl Kind {
         match self {
             Self::Bool => "true or false".to_owned(),
             Self::Number { min, max } => format!("a whole number from {min} to {max}"),
-            Self::Bytes { min, max } => format!(
-                "a number of bytes from {} to {}, with a unit if you like: 64k, 64KiB, 16MiB, 1GiB",
-                bytes::show(*min),
-                bytes::show(*max)
-            ),
+            Self::Bytes { min, max } => {
+                format!("bytes from {} to {}, as 65536, 64KiB or 1MiB", bytes::show(*min), bytes::show(*max))
+            }
             Self::Addr => "an IP address and a port, as 127.0.0.1:6379 or [::1]:6379".to_owned(),
             Self::Path => "a path".to_owned(),
             Self::Choice(words) => words.join(" or "),

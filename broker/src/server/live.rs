@@ -93,11 +93,11 @@ impl LiveSettings {
     pub fn new(settings: &Settings, log: Log) -> Self {
         let live = Self {
             clients_max: Setting::default(),
-            // Redis's defaults for its three classes: 32 MiB at most, and 8 MiB for a minute, for pub/sub.
+            // The defaults of Redis's classes; that of `pubsub` is a setting.
             outbox_limits: [
                 OutboxLimit::default(),
                 OutboxLimit::new(256 * MIB, 64 * MIB, 60),
-                OutboxLimit::new(32 * MIB, 8 * MIB, 60),
+                OutboxLimit::default(),
             ],
             idle_s: Setting::default(),
             keepalive_s: Setting::default(),
@@ -112,7 +112,12 @@ impl LiveSettings {
     /// [`change`](Self::change).
     fn publish(&self, settings: &Settings) {
         self.clients_max.set(settings.clients_max as u64);
+        self.idle_s.set(settings.client_idle_s);
         self.keepalive_s.set(settings.tcp_keepalive_s);
+        let outbox = self.outbox_limit();
+        outbox.hard_bytes.set(settings.outbox_bytes_max);
+        outbox.soft_bytes.set(settings.outbox_soft_bytes);
+        outbox.soft_s.set(settings.outbox_soft_s);
     }
 
     /// All settings as they are now.
@@ -179,5 +184,58 @@ impl Log {
 impl std::fmt::Debug for Log {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Log").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::config::{TABLE, Value};
+
+    /// Another value than this one.
+    fn another(row: &Row, settings: &Settings) -> Option<Value> {
+        match row.get(settings) {
+            Value::Number(number) => Some(Value::Number(number + 1)),
+            Value::Bool(is_on) => Some(Value::Bool(!is_on)),
+            Value::Text(_) if row.name == "log-level" => Some(Value::Text("warn".into())),
+            Value::Text(text) => Some(Value::Text(format!("{text}x"))),
+            Value::List(_) => Some(Value::List(vec!["a:1".into()])),
+            Value::Unset => None,
+        }
+    }
+
+    /// What is beside the settings as numbers.
+    fn published(live: &LiveSettings) -> String {
+        let all = format!("{live:?}");
+        all.split_once("clients_max: ").expect("follows the settings").1.to_owned()
+    }
+
+    #[test]
+    fn what_the_table_calls_changeable_reaches_those_who_use_it() {
+        for row in TABLE {
+            let filters = Arc::new(AtomicUsize::new(0));
+            let log = Log::new({
+                let filters = Arc::clone(&filters);
+                move |_| {
+                    filters.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            let mut wanted = Settings::default();
+            let live = LiveSettings::new(&wanted, log);
+            let before = published(&live);
+            let value = another(row, &wanted);
+            if !value.is_some_and(|value| row.set(&mut wanted, value)) {
+                assert!(!row.is_live, "{}: try another value", row.name);
+                continue;
+            }
+            let mut told = Vec::new();
+            live.change(&wanted, &[row], |changed| told.push(changed.name));
+            let is_changed = live.current() == wanted;
+            assert_eq!((is_changed, told.len()), (row.is_live, usize::from(row.is_live)), "{}", row.name);
+            let reaches = published(&live) != before || filters.load(Ordering::Relaxed) > 0;
+            assert_eq!(reaches, row.is_live, "{} has to be in publish or in change", row.name);
+        }
     }
 }

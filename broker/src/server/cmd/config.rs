@@ -6,7 +6,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::client::{encoded, on_every_shard};
 use crate::{
-    config::{Given, Kind, Row, Settings, TABLE, Value, parse_redis_bytes},
+    config::{Given, Kind, OUTBOX_LIMIT, Row, Settings, TABLE, Value, parse_redis_bytes},
     hub::Glob,
     server::{
         Node,
@@ -19,11 +19,12 @@ use crate::{
 fn settings(node: &Node) -> Vec<(&'static str, String)> {
     let live = &node.settings.live;
     let current = live.current();
-    let rows = TABLE.iter().filter_map(|row| Some((row.redis?, redis_value(row, &current))));
+    let rows = TABLE.iter().filter(|row| row.redis != Some(OUTBOX_LIMIT));
+    let rows = rows.filter_map(|row| Some((row.redis?, redis_value(row, &current))));
     // What Redis has and a node has not, as Redis has it when it is not used; and what has a form of its own.
     let others = [
         ("appendonly", "no".into()),
-        ("client-output-buffer-limit", outbox_limits(live)),
+        (OUTBOX_LIMIT, outbox_limits(live)),
         ("databases", "16".into()),
         ("maxmemory", "0".into()),
         ("maxmemory-policy", "noeviction".into()),
@@ -32,7 +33,6 @@ fn settings(node: &Node) -> Vec<(&'static str, String)> {
         ("requirepass", String::new()),
         ("save", String::new()),
         ("slave-read-only", "yes".into()),
-        ("timeout", live.idle_s.get().to_string()),
     ];
     let mut all: Vec<_> = rows.chain(others).collect();
     all.sort_unstable();
@@ -129,48 +129,44 @@ fn fail(call: &Call<'_>, name: &str, reason: &str) -> Flow {
 struct Wanted {
     settings: Settings,
     rows: Vec<&'static Row>,
-    idle_s: Option<u64>,
     /// Place of a class in `OUTBOX_CLASSES`, hard limit, soft limit, seconds.
     outbox_limits: Vec<(usize, [u64; 3])>,
 }
 
 impl Wanted {
     fn new(node: &Node) -> Self {
-        Self {
-            settings: node.settings.live.current(),
-            rows: Vec::new(),
-            idle_s: None,
-            outbox_limits: Vec::new(),
-        }
+        Self { settings: node.settings.live.current(), rows: Vec::new(), outbox_limits: Vec::new() }
     }
 
     /// Returns whether a node can change this setting.
     fn take(&mut self, name: &str, value: &[u8]) -> Result<bool, String> {
-        match name {
-            "client-output-buffer-limit" => self.outbox_limits = parse_outbox_limits(value)?,
-            "timeout" => self.idle_s = Some(parse_number(value, 0, i32::MAX as u64)?),
-            _ => {
-                let row = TABLE.iter().find(|row| row.redis == Some(name) && row.is_live);
-                let Some(row) = row else { return Ok(false) };
-                if !row.set(&mut self.settings, parse(row, value)?) {
-                    return Err("argument couldn't be used".to_owned());
+        let mut rows = TABLE.iter().filter(|row| row.redis == Some(name) && row.is_live);
+        if name == OUTBOX_LIMIT {
+            self.outbox_limits = parse_outbox_limits(value)?;
+            let settings = &mut self.settings;
+            for (class, limit) in &self.outbox_limits {
+                if OUTBOX_CLASSES[*class] == "pubsub" {
+                    [settings.outbox_bytes_max, settings.outbox_soft_bytes, settings.outbox_soft_s] = *limit;
                 }
-                self.rows.push(row);
             }
+            self.rows.extend(rows);
+            return Ok(true);
         }
+        let Some(row) = rows.next() else { return Ok(false) };
+        if !row.set(&mut self.settings, parse(row, value)?) {
+            return Err("argument couldn't be used".to_owned());
+        }
+        self.rows.push(row);
         Ok(true)
     }
 
     fn apply(self, live: &LiveSettings, tell: impl Fn(&str, &str, &str)) {
-        live.change(&self.settings, &self.rows, |changed| tell(changed.name, &changed.old, &changed.new));
-        if let Some(seconds) = self.idle_s {
-            live.idle_s.set(seconds);
-        }
         for (class, [hard_bytes, soft_bytes, soft_s]) in self.outbox_limits {
             live.outbox_limits[class].hard_bytes.set(hard_bytes);
             live.outbox_limits[class].soft_bytes.set(soft_bytes);
             live.outbox_limits[class].soft_s.set(soft_s);
         }
+        live.change(&self.settings, &self.rows, |changed| tell(changed.name, &changed.old, &changed.new));
     }
 }
 
