@@ -58,6 +58,17 @@ pub enum ConfigError {
     },
 }
 
+/// What stands behind an error about several settings.
 fn told(origins: &[String]) -> String {
     if origins.is_empty() { String::new() } else { format!(" ({})", origins.join(", ")) }
+}
+
+/// Most letters of a key or value that is told again.
+const TOLD_CHARS_MAX: usize = 200;
+
+/// A stranger's text as a part of one line.
+pub(super) fn told_again(text: &str) -> String {
+    let shortened: String = text.chars().take(TOLD_CHARS_MAX).collect();
+    let more = if shortened.len() < text.len() { "..." } else { "" };
+    format!("{}{more}", shortened.escape_debug())
 }

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     ConfigError, Given, Origin, Row, TABLE,
+    error::told_again,
     row::row,
     sources::{Entry, wrong_value},
 };
@@ -35,8 +36,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Entry>, ConfigError> 
         line: line_of(text, span.map_or(0, |span| span.start)),
         what,
     };
-    let table = DeTable::parse(text)
-        .map_err(|error| syntax(error.span(), error.message().lines().collect::<Vec<_>>().join(", ")))?;
+    let table = DeTable::parse(text).map_err(|error| syntax(error.span(), told_again(error.message())))?;
     let origin_path: Arc<Path> = path.into();
     // In the order of the file, so that it is the first mistake that is told.
     let mut keys: Vec<_> = table.get_ref().iter().collect();
@@ -48,7 +48,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Entry>, ConfigError> 
         let Some(row) = row(name) else {
             let path = path.to_owned();
             let advice = advice(name, value.get_ref());
-            return Err(ConfigError::Unknown { path, line, key: shortened(name), advice });
+            return Err(ConfigError::Unknown { path, line, key: told_again(name), advice });
         };
         let origin = Origin::File { path: Arc::clone(&origin_path), line };
         let Some(given) = given(value.get_ref()) else {
@@ -84,12 +84,8 @@ fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
 }
 
-/// Most letters of a key that is told again.
+/// Most letters of a key that is compared with names of settings, all of which are shorter.
 const KEY_CHARS_MAX: usize = 64;
-
-fn shortened(key: &str) -> String {
-    key.chars().take(KEY_CHARS_MAX).collect()
-}
 
 fn advice(key: &str, value: &DeValue<'_>) -> String {
     if matches!(value, DeValue::Table(_)) {
@@ -99,7 +95,8 @@ fn advice(key: &str, value: &DeValue<'_>) -> String {
         return ": a file cannot name another".to_owned();
     }
     let spelled = key.to_lowercase().replace('_', "-");
-    let spelled = shortened(spelled.trim_start_matches("carillon-").trim_start_matches('-'));
+    let spelled = spelled.trim_start_matches("carillon-").trim_start_matches('-');
+    let spelled: String = spelled.chars().take(KEY_CHARS_MAX).collect();
     let nearest = TABLE.iter().map(|row: &Row| (distance(&spelled, row.name), row.name)).min();
     match nearest {
         Some((distance, name)) if distance <= 1 + name.len() / 4 => format!("; did you mean '{name}'?"),

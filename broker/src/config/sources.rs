@@ -4,7 +4,9 @@
 use std::{fmt, path::PathBuf};
 
 use super::{
-    ConfigError, Given, Kind, Origin, Row, Settings, TABLE, Value, file,
+    ConfigError, Given, Kind, Origin, Row, Settings, TABLE, Value,
+    error::told_again,
+    file,
     row::{PREFIX, row},
 };
 
@@ -150,7 +152,7 @@ pub(super) fn wrong_value(row: &Row, origin: &Origin, given: &Given) -> ConfigEr
     let place = origin.of(row).to_string();
     ConfigError::Value {
         place: if matches!(origin, Origin::File { .. }) { format!("{place}: {}", row.name) } else { place },
-        value: (!matches!(row.kind, Kind::Secret)).then(|| given.text().escape_debug().to_string()),
+        value: (!matches!(row.kind, Kind::Secret)).then(|| told_again(&given.text())),
         allowed: row.kind.allowed(),
     }
 }
