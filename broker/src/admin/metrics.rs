@@ -60,7 +60,6 @@ impl Metric {
         let mut below = 0;
         let buckets =
             cumulative.iter().map(|(end, count)| (*end, count - std::mem::replace(&mut below, *count)));
-        let buckets = buckets.map(|(end, count)| (if end.is_finite() { end } else { f64::MAX }, count));
         Self { buckets: buckets.collect(), sum, ..Self::family(name, help, Kind::Histogram, []) }
     }
 }

@@ -2,11 +2,11 @@
 
 mod clients;
 mod dev;
-mod machine;
 mod member;
 mod metrics;
 mod operators;
 mod plane;
+mod reload;
 
 use std::{
     io,
@@ -21,17 +21,15 @@ use ahash::RandomState;
 use crate::{
     admin::{Admin, AdminError, Token},
     cluster::StartError,
-    config::{ServeSettings, SettingsError},
+    config::{Settings, SettingsError, Sources},
     mesh::quic::EndpointError,
     raft::store::{Disk, DiskError, set_aside},
-    server::{Limits, ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, OutboxLimit, Setting},
+    server::{ListenError, Listeners, LiveSettings, Log, Node, NodeSettings},
 };
 use member::MemberNode;
 use operators::Operators;
 
 pub use dev::dev;
-
-const MIB: u64 = 1024 * 1024;
 
 /// Why a node could not start, or did not run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -96,16 +94,26 @@ impl RunError {
     }
 }
 
-/// Runs a node on this thread, which must not run a runtime.
-pub fn serve_here(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(settings, log))
+/// Finds whatever can be found to be wrong with settings without binding and writing anything.
+pub fn check(settings: &Settings) -> Result<(), RunError> {
+    settings.check()?;
+    if settings.peer_addr.is_some() {
+        member::credentials(settings)?;
+    }
+    Ok(())
 }
 
-/// Runs a node until a signal or SHUTDOWN stops it. `log` changes what is logged meanwhile.
-pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
-    settings.cluster.check()?;
-    let is_member = settings.cluster.peer_addr.is_some();
+/// Runs a node on this thread, which must not run a runtime. See [`serve`].
+pub fn serve_here(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(settings, sources, log))
+}
+
+/// Runs a node until a signal or SHUTDOWN stops it. At SIGHUP it reads its `sources` again, if it has any; without,
+/// that signal is none of its business. `log` changes what is logged meanwhile.
+pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
+    settings.check()?;
+    let is_member = settings.peer_addr.is_some();
     // A member's port opens when it is in the view: until then no client may get as far as the backlog.
     let listeners = if is_member {
         None
@@ -119,12 +127,15 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     let admin = Admin::bind(settings.admin_addr).await?;
     // Whatever may be wrong with the settings is found before anything is written.
     let token = settings.admin_token_file.as_deref().map(admin_token).transpose()?;
-    let credentials = is_member.then(|| member::credentials(&settings.cluster)).transpose()?;
+    let credentials = is_member.then(|| member::credentials(settings)).transpose()?;
     let disk = open_disk(settings, is_member)?;
     let node_settings = node_settings(settings, client_addr.port(), log);
     let node = Node::new(node_settings, is_member, RandomState::new(), random_hex()?);
     let shards = node.start()?;
     tokio::spawn(stop_on_signal(Arc::clone(&node))?);
+    if let Some(sources) = sources {
+        tokio::spawn(reload::at_sighup(sources, Arc::clone(&node))?);
+    }
     tracing::info!(
         name = settings.name,
         %client_addr,
@@ -162,9 +173,9 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     result
 }
 
-async fn stopped_and_left(node: &Node, member: &MemberNode, settings: &ServeSettings) {
+async fn stopped_and_left(node: &Node, member: &MemberNode, settings: &Settings) {
     node.stopped().await;
-    member.leave(Duration::from_millis(settings.cluster.drain_ms)).await;
+    member.leave(Duration::from_millis(settings.drain_ms)).await;
 }
 
 fn admin_token(path: &Path) -> Result<Token, RunError> {
@@ -176,7 +187,7 @@ fn admin_token(path: &Path) -> Result<Token, RunError> {
 }
 
 /// Opens the data folder. A member of a cluster can do without a corrupt one: it joins as a new node.
-fn open_disk(settings: &ServeSettings, is_member: bool) -> Result<Disk, RunError> {
+fn open_disk(settings: &Settings, is_member: bool) -> Result<Disk, RunError> {
     let path = &settings.data_dir;
     match Disk::open(path) {
         Err(error @ DiskError::Corrupt { .. }) if is_member => {
@@ -191,36 +202,13 @@ fn open_disk(settings: &ServeSettings, is_member: bool) -> Result<Disk, RunError
     }
 }
 
-fn node_settings(settings: &ServeSettings, tcp_port: u16, log: Log) -> NodeSettings {
-    let limits = &settings.limits;
+fn node_settings(settings: &Settings, tcp_port: u16, log: Log) -> NodeSettings {
     NodeSettings {
         shards: settings.shards.into(),
         argument_bytes_max: settings.payload_bytes_max as usize,
         user_timeout_ms: settings.tcp_user_timeout_ms,
         tcp_port,
-        live: LiveSettings {
-            clients_max: Setting::new(machine::clients_max(settings.clients_max as u64)),
-            outbox_limits: [
-                OutboxLimit::default(),
-                // Redis's default for its replicas, which do not exist here.
-                OutboxLimit::new(256 * MIB, 64 * MIB, 60),
-                OutboxLimit::new(limits.outbox_bytes_max, limits.outbox_soft_bytes_max, limits.outbox_soft_s),
-            ],
-            idle_s: Setting::new(limits.idle_s),
-            keepalive_s: Setting::new(settings.tcp_keepalive_s),
-            limits: Limits {
-                clients_per_address: Setting::new(limits.clients_per_address_max),
-                accepts_per_s: Setting::new(limits.accepts_per_s_max),
-                clients_bytes: Setting::new(machine::clients_bytes_max(limits.clients_bytes_max)),
-                subscriptions: Setting::new(limits.subscriptions_max),
-                patterns: Setting::new(limits.patterns_max),
-                channel_bytes: Setting::new(limits.channel_bytes_max),
-                pattern_bytes: Setting::new(limits.pattern_bytes_max),
-                transaction_bytes: Setting::new(limits.transaction_bytes_max),
-                monitors: Setting::new(limits.monitors_max),
-            },
-            log,
-        },
+        live: LiveSettings::new(settings, log),
     }
 }
 

@@ -8,6 +8,7 @@ use super::{clients::number_of, member::MemberNode};
 use crate::{
     admin::{Metric, Source},
     cluster::{ClusterNode, Condition},
+    config::{Given, row},
     hub::SubscriptionKind,
     server::Node,
 };
@@ -94,10 +95,15 @@ impl Source for Operators {
     }
 
     fn set_log_level(&self, level: &str) -> Result<(), String> {
-        let level = level
-            .parse()
-            .map_err(|_| format!("'{level}' is none of off, error, warn, info, debug, trace"))?;
-        self.node.settings.live.log.set_level(level);
+        let row = row("log-level").ok_or("there is no such setting")?;
+        let value = row.kind.parse(&Given::Text(level.to_owned()));
+        let value = value.ok_or_else(|| format!("'{level}' is not {}", row.kind.allowed()))?;
+        let live = &self.node.settings.live;
+        let mut wanted = live.current();
+        row.set(&mut wanted, value);
+        live.change(&wanted, &[row], |changed| {
+            tracing::info!(setting = changed.name, old = changed.old, new = changed.new, "changed");
+        });
         Ok(())
     }
 }

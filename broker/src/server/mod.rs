@@ -21,6 +21,7 @@ mod legs;
 mod limits;
 mod listener;
 mod live;
+mod machine;
 mod node;
 mod patience;
 mod pause;

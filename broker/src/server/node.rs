@@ -37,7 +37,7 @@ pub struct NodeSettings {
     pub user_timeout_ms: u64,
     /// The TCP port that INFO tells.
     pub tcp_port: u16,
-    /// What CONFIG SET changes.
+    /// All settings, and what of them can change.
     pub live: LiveSettings,
 }
 
