@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
-use crate::{http, ports::Ports};
+use crate::{eventually, http, ports::Ports};
 
 /// How long a server may take to accept its first connection.
 const START_TIME_MAX: Duration = Duration::from_secs(10);
@@ -99,7 +99,9 @@ impl Server {
 
     /// A number from the admin port's `/metrics`, by its name and labels as they stand there.
     pub fn metric(&self, name: &str) -> f64 {
-        let (_, text) = http::get(self.admin, "/metrics").expect("the admin port answers");
+        // A node that is out of file descriptors answers later.
+        let answer = eventually(START_TIME_MAX, || http::get(self.admin, "/metrics"));
+        let (_, text) = answer.expect("the admin port answers");
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
     }

@@ -56,7 +56,8 @@ impl Shard {
         }
     }
 
-    /// Keeps what all clients make the node hold below its bound, by closing those of this shard that hold most.
+    /// Keeps what all clients make the node hold below its bound, by closing those of this shard that hold most. Called
+    /// at the end of a turn, and whenever a connection has left more to be held.
     pub(super) fn keep_to_the_budget(&self) {
         let held = self.hub.borrow().held_bytes() + self.holdings.bytes();
         let (own, node) = (&self.stats().held_bytes, &self.node);

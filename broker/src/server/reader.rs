@@ -21,6 +21,13 @@ use super::{
 /// Publishes of one connection that may wait for other shards at a time. Further ones are not read.
 const PUBLISHES_IN_FLIGHT_MAX: usize = 1024;
 
+/// Deliveries after which a turn ends, whatever more has been read: a millisecond's or two. Bounds what a publisher with
+/// many subscribers and much in flight adds to the latency of all others.
+const DELIVERIES_IN_A_TURN_MAX: u64 = 16 * 1024;
+
+/// Unfinished input up to this size is copied to the front of the shard's buffer, rather than continued where it is.
+const CONTINUED_BYTES_MAX: usize = 64 * 1024;
+
 /// Bytes that may wait for a client before its further commands do. Bounds what a client can ask for without
 /// reading the answers.
 const UNREAD_REPLIES_MAX: usize = 1024 * 1024;
@@ -36,6 +43,8 @@ enum Stop {
     /// Publishes have to be answered first, or replies to be read.
     MustWait,
     Paused,
+    /// It has caused so many deliveries that they are to leave before it causes more.
+    TurnIsOver,
     Deferred(Deferred),
     Close(CloseReason),
 }
@@ -47,6 +56,8 @@ pub(super) struct Reader<'a> {
     decoder: RequestDecoder,
     /// Input that could not be run yet. Empty, and without memory, most of the time.
     input: Vec<u8>,
+    /// How much of it has been run all the same.
+    used: usize,
     /// Since when it has been found busy though it is to leave.
     busy_since: Option<Instant>,
 }
@@ -54,7 +65,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(shard: &'a Rc<Shard>, connection: &'a Rc<Connection>) -> Self {
         let decoder = RequestDecoder::new(shard.node.settings.argument_bytes_max);
-        Self { shard, connection, decoder, input: Vec::new(), busy_since: None }
+        Self { shard, connection, decoder, input: Vec::new(), used: 0, busy_since: None }
     }
 
     /// Reads and runs until something ends the connection.
@@ -113,6 +124,7 @@ impl<'a> Reader<'a> {
                 self.connection.session.borrow_mut().command_done();
             }
             Stop::MustWait => self.wait_for_room().await,
+            Stop::TurnIsOver => tokio::task::yield_now().await,
             Stop::Close(reason) => return Some(reason),
         }
         None
@@ -161,13 +173,15 @@ impl<'a> Reader<'a> {
         // Requests are run straight from the shard's buffer, behind what is unfinished; so a client that sends a byte at
         // a time makes the node hold these bytes and no buffer. Only a request that is larger than the shard's buffer is
         // continued where it is.
-        let is_large = self.input.len() > READ_BYTES;
+        let is_large = self.input.len() - self.used > CONTINUED_BYTES_MAX;
         let buffer = if is_large {
+            self.input.drain(..self.used);
+            self.used = 0;
             self.input.reserve(READ_BYTES);
             &mut self.input
         } else {
             scratch.clear();
-            scratch.extend_from_slice(&self.input);
+            scratch.extend_from_slice(&self.input[self.used..]);
             &mut *scratch
         };
         let room = buffer.capacity() - buffer.len();
@@ -190,25 +204,24 @@ impl<'a> Reader<'a> {
 
     /// Keeps what could not be run yet, in no more memory than it takes.
     fn keep(&mut self, unfinished: &[u8]) {
-        if unfinished.is_empty() {
-            self.input = Vec::new();
-        } else {
-            self.input.clear();
-            self.input.extend_from_slice(unfinished);
+        (self.input, self.used) = (unfinished.to_vec(), 0);
+        self.connection.unread_input.set(self.input.len());
+        if !self.input.is_empty() {
+            self.shard.keep_to_the_budget();
         }
-        self.connection.unread_input.set(self.input.capacity());
     }
 
     /// Runs what has been read but not run.
     fn run_input(&mut self) -> Stop {
         let input = std::mem::take(&mut self.input);
-        let (used, stop) = self.run_requests(&input);
-        if used == 0 {
+        let (used, stop) = self.run_requests(&input[self.used..]);
+        self.used += used;
+        if self.used < input.len() {
             self.input = input;
-            self.connection.unread_input.set(self.input.capacity());
         } else {
-            self.keep(&input[used..]);
+            self.used = 0;
         }
+        self.connection.unread_input.set(self.input.len());
         stop
     }
 
@@ -221,6 +234,9 @@ impl<'a> Reader<'a> {
             }
             if self.shard.hub.borrow().outbox(self.connection.seat).pending_bytes() > UNREAD_REPLIES_MAX {
                 return (used, Stop::MustWait);
+            }
+            if self.shard.turn.get().delivered >= DELIVERIES_IN_A_TURN_MAX {
+                return (used, Stop::TurnIsOver);
             }
             let in_flight = self.connection.publishes_in_flight();
             // Publishes may overtake nothing and be overtaken by nothing; only they may be in flight together.

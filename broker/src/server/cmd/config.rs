@@ -20,7 +20,15 @@ fn settings(node: &Node) -> Vec<(&'static str, String)> {
     let live = &node.settings.live;
     let current = live.current();
     let rows = TABLE.iter().filter(|row| row.redis != Some(OUTBOX_LIMIT));
-    let rows = rows.filter_map(|row| Some((row.redis?, redis_value(row, &current))));
+    let rows = rows.filter_map(|row| {
+        // What the machine allows may be less than what was asked for.
+        let value = match row.redis? {
+            "maxclients" => live.clients_max.get().to_string(),
+            "maxmemory-clients" => live.limits.clients_bytes.get().to_string(),
+            _ => redis_value(row, &current),
+        };
+        Some((row.redis?, value))
+    });
     // What Redis has and a node has not, as Redis has it when it is not used; and what has a form of its own.
     let others = [
         ("appendonly", "no".into()),
