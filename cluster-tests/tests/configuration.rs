@@ -235,8 +235,11 @@ fn help_man_page_and_completions_have_every_setting() {
         assert_eq!((ended.code, ended.errors.as_str()), (Some(0), ""), "{args:?}");
         // Roff has its own hyphens, and fish its own way to write a flag.
         let text = ended.output.replace("\\-", "-").replace("-l ", "--");
+        let has_variables = !args.contains(&"completions");
         for name in names() {
             assert!(text.contains(&format!("--{name}")), "{args:?} has no {name}");
+            let variable = format!("CARILLON_{}", name.to_uppercase().replace('-', "_"));
+            assert!(!has_variables || text.contains(&variable), "{args:?} has no {variable}");
         }
     }
 }

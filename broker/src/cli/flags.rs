@@ -73,18 +73,23 @@ fn flag(row: &'static Row, defaults: &Settings) -> Arg {
         .hide_env_values(true)
         .help_heading(row.group.heading())
         .help(row.help())
-        .long_help(long_help(row))
-        .allow_hyphen_values(matches!(row.kind, Kind::Number { .. }));
-    let arg = match row.kind {
+        .long_help(long_help(row));
+    let arg = of_kind(arg, row.kind);
+    match row.get(defaults) {
+        Value::Unset | Value::List(_) => arg,
+        _ => arg.default_value(row.show(defaults)),
+    }
+}
+
+fn of_kind(arg: Arg, kind: Kind) -> Arg {
+    match kind {
         Kind::Bool => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
         Kind::List(_) => arg.action(ArgAction::Append),
         Kind::Path => arg.value_hint(ValueHint::AnyPath),
         Kind::Choice(words) => arg.value_parser(Words(words)),
-        _ => arg,
-    };
-    match row.get(defaults) {
-        Value::Unset | Value::List(_) => arg,
-        _ => arg.default_value(row.show(defaults)),
+        // A number below zero is no other flag.
+        Kind::Number { .. } => arg.allow_hyphen_values(true),
+        Kind::Bytes { .. } | Kind::Addr | Kind::Text(_) | Kind::Secret => arg,
     }
 }
 
@@ -116,4 +121,36 @@ fn long_help(row: &Row) -> String {
         help = format!("{help}\n\nChanges while the node runs: {}.", row.changed_by());
     }
     help
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::CommandLine;
+
+    #[test]
+    fn the_command_line_is_one_that_clap_allows() {
+        <CommandLine as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn a_list_may_be_given_several_times_and_with_commas() {
+        let line = ["carillon", "--peer-addr", "127.0.0.1:1", "--cluster-secret-file", "s"];
+        let peers = ["--peers", "a:1,b:2", "--peers", "c:3"];
+        let line = CommandLine::try_parse_from(line.iter().chain(&peers)).expect("is right");
+        assert_eq!(line.serve.sources.load().expect("is right").settings.peers, ["a:1", "b:2", "c:3"]);
+    }
+
+    #[test]
+    fn a_switch_alone_is_on() {
+        for (word, expected) in [("--switch", "true"), ("--switch=false", "false")] {
+            let switch = of_kind(Arg::new("switch").long("switch"), Kind::Bool);
+            let matches = Command::new("test").arg(switch).try_get_matches_from(["test", word]);
+            let matches = matches.expect("is right");
+            assert_eq!(matches.value_source("switch"), Some(ValueSource::CommandLine));
+            assert_eq!(matches.get_one::<String>("switch").map(String::as_str), Some(expected));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, Read as _},
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,16 +17,19 @@ use super::{
     sources::{Entry, wrong_value},
 };
 
-/// Longest file, in bytes: a thousand times the sample. Whoever names a device instead of a file is told.
-const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Longest file, in bytes: a hundred times the sample. Whoever names a device instead of a file is told.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Reads a file.
 pub(super) fn read(path: &Path) -> Result<Vec<Entry>, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let file = fs::File::open(path).map_err(unreadable)?;
     let mut text = String::new();
-    let read = std::io::Read::read_to_string(&mut std::io::Read::take(file, FILE_BYTES_MAX), &mut text);
-    read.map_err(unreadable)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        let what = format!("it is longer than {}", super::bytes::show(FILE_BYTES_MAX));
+        return Err(unreadable(io::Error::other(what)));
+    }
     parse(path, &text)
 }
 
@@ -164,6 +168,14 @@ mod tests {
         assert!(error("name = 'a'\nlease-ms 3").starts_with("carillon.toml:2: "));
         assert!(error("name = 'a'\nname = 'b'").starts_with("carillon.toml:2: duplicate key"));
         assert!(!error("name = 'a'\nlease-ms = [\n").contains('\n'));
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_refused_and_not_read_in_part() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        fs::write(file.path(), "#".repeat(FILE_BYTES_MAX as usize + 1)).expect("writes");
+        let error = read(file.path()).map(|_| ()).expect_err("is too long");
+        assert!(error.to_string().ends_with("cannot be read: it is longer than 1MiB"), "{error}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The one table of settings. From each row come the field of [`Settings`], the flag, the environment variable, the
 //! key of the configuration file, what the help and the reference say, and what CONFIG knows of it.
 //!
-//! To add a setting, add a row and use its field; `cargo nextest run -p carillon-broker settings` then says how to
-//! write the reference anew.
+//! To add a setting, add a row and use its field. `CARILLON_BLESS=1 cargo nextest run -p carillon-broker settings`
+//! writes the sample file and the reference anew.
 
 use std::{
     fmt,
