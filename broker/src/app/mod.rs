@@ -5,6 +5,7 @@ mod dev;
 mod member;
 mod metrics;
 mod plane;
+mod users;
 
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
     server::{ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, OutboxLimit, Setting},
 };
 use member::MemberNode;
+use users::LocalUsers;
 
 pub use dev::dev;
 
@@ -104,6 +106,9 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     let disk = open_disk(settings, is_member)?;
     let node_settings = node_settings(settings, client_addr.port(), log);
     let node = Node::new(node_settings, is_member, RandomState::new(), random_hex()?);
+    if !is_member {
+        LocalUsers::start(&node, &disk)?;
+    }
     let shards = node.start()?;
     tokio::spawn(stop_on_signal(Arc::clone(&node))?);
     tracing::info!(

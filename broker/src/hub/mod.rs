@@ -222,6 +222,20 @@ impl Hub {
         })
     }
 
+    /// The names of all subscriptions of `seat`, in no particular order.
+    pub fn subscriptions(&self, seat: Seat, kind: SubscriptionKind) -> impl Iterator<Item = &[u8]> {
+        let ids = self.clients[seat].subscriptions.iter().flat_map(move |subscriptions| match kind {
+            SubscriptionKind::Channel => subscriptions.channels.iter(),
+            SubscriptionKind::Pattern => subscriptions.patterns.iter(),
+            SubscriptionKind::ShardChannel => subscriptions.shard_channels.iter(),
+        });
+        ids.map(move |id| match kind {
+            SubscriptionKind::Channel => self.channels.name(id),
+            SubscriptionKind::Pattern => self.patterns.name(id),
+            SubscriptionKind::ShardChannel => self.shard_channels.name(id),
+        })
+    }
+
     /// Puts a message into the outbox of each of its subscribers and returns their number. A connection that
     /// subscribes to the channel and to patterns that match gets it, and is counted, once for each.
     pub fn publish(&mut self, kind: ChannelKind, channel: &[u8], payload: &[u8]) -> u64 {

@@ -31,11 +31,15 @@ pub enum CloseReason {
     Shutdown,
     /// The node has lost touch with its cluster and can no longer promise to deliver everything.
     Fenced,
+    /// The client's user was removed.
+    UserRemoved,
+    /// The client is subscribed to something that its user may not hear any more.
+    AccessRevoked,
 }
 
 impl CloseReason {
     /// Every reason, in the order of [`index`](Self::index).
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Quit,
         Self::PeerClosed,
         Self::PeerReset,
@@ -49,6 +53,8 @@ impl CloseReason {
         Self::TooManyClients,
         Self::Shutdown,
         Self::Fenced,
+        Self::UserRemoved,
+        Self::AccessRevoked,
     ];
 
     /// The reason's place in [`ALL`](Self::ALL).
@@ -72,6 +78,8 @@ impl CloseReason {
             Self::TooManyClients => "too_many_clients",
             Self::Shutdown => "shutdown",
             Self::Fenced => "fenced",
+            Self::UserRemoved => "user_removed",
+            Self::AccessRevoked => "access_revoked",
         }
     }
 
@@ -85,7 +93,16 @@ impl CloseReason {
 
     /// Whether what waits for the client is still sent before its connection ends.
     pub fn answers_first(self) -> bool {
-        matches!(self, Self::Quit | Self::PeerClosed | Self::ProtocolError | Self::Shutdown | Self::Killed)
+        matches!(
+            self,
+            Self::Quit
+                | Self::PeerClosed
+                | Self::ProtocolError
+                | Self::Shutdown
+                | Self::Killed
+                | Self::UserRemoved
+                | Self::AccessRevoked
+        )
     }
 
     /// Whether it is news for an operator rather than everyday life.

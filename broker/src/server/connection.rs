@@ -13,7 +13,10 @@ use std::{
 use carillon_proto::resp::Encoder;
 
 use super::{CloseReason, Shard, inbox::Ticket, session::Session, stream::Stream};
-use crate::hub::{ChannelKind, Seat};
+use crate::{
+    acl::User,
+    hub::{ChannelKind, Seat},
+};
 
 /// A command that has to wait for other shards before it can be answered; yields its encoded reply.
 pub(crate) type Deferred = Pin<Box<dyn Future<Output = Vec<u8>>>>;
@@ -27,6 +30,8 @@ pub(crate) struct Connection {
     pub(crate) peer: String,
     pub(crate) local: Arc<str>,
     pub(crate) session: RefCell<Session>,
+    /// Its user may do everything, so that nothing has to be asked before a command. False before authentication.
+    pub(crate) is_unchecked: Cell<bool>,
     /// The socket took no more: its task waits until it does.
     pub(crate) is_write_blocked: Cell<bool>,
     /// It ends as soon as all that it was sent is answered.
@@ -59,7 +64,14 @@ struct InFlight {
 }
 
 impl Connection {
-    pub(crate) fn new(id: u64, seat: Seat, stream: Stream, peer: String, local: Arc<str>) -> Self {
+    pub(crate) fn new(
+        id: u64,
+        seat: Seat,
+        stream: Stream,
+        peer: String,
+        local: Arc<str>,
+        default: &Arc<User>,
+    ) -> Self {
         let now = Instant::now();
         Self {
             id,
@@ -67,7 +79,8 @@ impl Connection {
             stream,
             peer,
             local,
-            session: RefCell::new(Session::new(now)),
+            session: RefCell::new(Session::new(now, default)),
+            is_unchecked: Cell::new(default.is_open() && default.is_unrestricted()),
             is_write_blocked: Cell::new(false),
             is_leaving: Cell::new(false),
             waits_for_room: Cell::new(false),

@@ -8,12 +8,15 @@ use carillon_proto::{
 };
 
 use super::{
-    CloseReason, Node, Shard, cmd,
+    CloseReason, Node, Shard, access, cmd,
     connection::{Connection, Deferred},
     pause::Paused,
     session::Transaction,
 };
-use crate::hub::{Seat, SubscriptionKind};
+use crate::{
+    acl::Denied,
+    hub::{Seat, SubscriptionKind},
+};
 
 /// Bytes that the commands queued since MULTI may hold.
 const TRANSACTION_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -90,7 +93,15 @@ pub(crate) fn run_queued<'a>(
     let call = Call { shard, connection, request, is_queued: true };
     // It was in the table when it was queued, and the table does not change.
     let Ok(spec) = look_up(request) else { return Flow::Continue };
-    done(connection, execute(&call, spec))
+    // What its user may do can have changed since.
+    let flow = match denial(&call, spec) {
+        Some(denied) => {
+            access::note_denied(&call, spec, denied);
+            call.error(denied.text_at_exec())
+        }
+        None => execute(&call, spec),
+    };
+    done(connection, flow)
 }
 
 /// A command is done once it is answered; one that is deferred is not yet.
@@ -114,8 +125,11 @@ fn admit(call: &Call<'_>) -> Flow {
         Ok(spec) => spec,
         Err((spec, text)) => return refuse(call, spec, &text),
     };
-    if let Some(text) = objection(call, spec) {
-        return refuse(call, Some(spec), text.as_bytes());
+    if let Some(objection) = objection(call, spec) {
+        if let Objection::Denied(denied) = objection {
+            access::note_denied(call, spec, denied);
+        }
+        return refuse(call, Some(spec), objection.text(spec).as_bytes());
     }
     let in_transaction = call.connection.session.borrow().transaction.is_some();
     let runs_at_once = matches!(
@@ -132,20 +146,51 @@ fn admit(call: &Call<'_>) -> Flow {
 type NotRunnable = (Option<&'static CommandSpec>, Vec<u8>);
 
 /// Why a command may not be run in the connection's present state.
-fn objection(call: &Call<'_>, spec: &CommandSpec) -> Option<String> {
+enum Objection {
+    NotAuthenticated,
+    InTransaction,
+    Denied(Denied),
+    Subscribed,
+}
+
+impl Objection {
+    fn text(&self, spec: &CommandSpec) -> String {
+        match self {
+            Self::NotAuthenticated => "NOAUTH Authentication required.".into(),
+            Self::InTransaction => "ERR Command not allowed inside a transaction".into(),
+            Self::Denied(denied) => denied.text(spec),
+            Self::Subscribed => format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+                spec.name
+            ),
+        }
+    }
+}
+
+/// Why the connection's user may not run a command. Users without restrictions cost this one branch.
+fn denial(call: &Call<'_>, spec: &CommandSpec) -> Option<Denied> {
+    if call.connection.is_unchecked.get() {
+        return None;
+    }
+    let session = call.connection.session.borrow();
+    session.user.check(spec, call.len(), |at| call.arg(at)).err()
+}
+
+fn objection(call: &Call<'_>, spec: &CommandSpec) -> Option<Objection> {
+    if !spec.flags.contains(Flags::NO_AUTH) && access::needs_auth(call.shard, call.connection) {
+        return Some(Objection::NotAuthenticated);
+    }
     let session = call.connection.session.borrow();
     if spec.flags.contains(Flags::NO_MULTI) && session.transaction.is_some() {
-        return Some("ERR Command not allowed inside a transaction".into());
+        return Some(Objection::InTransaction);
+    }
+    if let Some(denied) = denial(call, spec) {
+        return Some(Objection::Denied(denied));
     }
     let is_refused = !allowed_while_subscribed(spec.id)
         && session.protocol == Protocol::Resp2
         && call.shard.hub.borrow().counts(call.connection.seat).any();
-    is_refused.then(|| {
-        format!(
-            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-            spec.name
-        )
-    })
+    is_refused.then_some(Objection::Subscribed)
 }
 
 /// Whether CLIENT PAUSE keeps a request from being run. As in Redis, what is refused anyway is refused at once.
@@ -311,7 +356,7 @@ fn show(call: &Call<'_>, spec: &CommandSpec) {
     let mut line = format!("+{seconds}.{micros:06} [{database} {}]", call.connection.peer).into_bytes();
     for (index, arg) in call.request.args(0).enumerate() {
         line.push(b' ');
-        if spec.id == CommandId::Auth && index > 0 {
+        if is_secret(call, spec, index) {
             line.extend_from_slice(b"\"(redacted)\"");
         } else {
             cmd::quote(&mut line, arg);
@@ -319,6 +364,15 @@ fn show(call: &Call<'_>, spec: &CommandSpec) {
     }
     line.extend_from_slice(b"\r\n");
     call.shard.show_to_monitors(&line);
+}
+
+/// Whether an argument is a user's name or password: AUTH's, and those of HELLO's option AUTH.
+fn is_secret(call: &Call<'_>, spec: &CommandSpec, index: usize) -> bool {
+    match spec.id {
+        CommandId::Auth => index > 0,
+        CommandId::Hello => index > 2 && (call.is(index - 1, "AUTH") || call.is(index - 2, "AUTH")),
+        _ => false,
+    }
 }
 
 /// Subscribes a connection and notes it in the node's directory.

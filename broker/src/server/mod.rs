@@ -4,6 +4,7 @@
 //! task reads and runs commands. What is to be written is collected in the hub's outboxes and written once at
 //! the end of the event-loop turn, by the shard itself: a subscriber's task is not woken for a message.
 
+mod access;
 mod census;
 mod close;
 mod cmd;
@@ -25,6 +26,7 @@ mod shard;
 mod stats;
 mod stream;
 
+pub use access::{StoreError, UserStore};
 pub use census::{Answer, Census};
 pub use close::CloseReason;
 pub use directory::{Directory, ShardSet};

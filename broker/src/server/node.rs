@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     Census, Directory, Gate, LiveSettings, Shard, ShardStats,
+    access::Access,
     inbox::{Envelope, Inbox},
     pause::Pause,
     stream::Socket,
@@ -61,6 +62,8 @@ pub struct Node {
     pub gate: Gate,
     /// How the other nodes' subscriptions are asked for; set once, on a member of a cluster.
     pub census: OnceLock<Arc<dyn Census>>,
+    /// Who may do what.
+    pub(crate) access: Access,
     /// Set while other nodes have to catch up before more can be published.
     pub relay_is_full: AtomicBool,
     /// Connections that said MONITOR, in all shards.
@@ -89,6 +92,7 @@ impl Node {
             is_member,
             gate: if is_member { Gate::of_member() } else { Gate::of_single_node() },
             census: OnceLock::new(),
+            access: Access::default(),
             relay_is_full: AtomicBool::new(false),
             monitors: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),

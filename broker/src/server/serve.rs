@@ -46,7 +46,7 @@ impl Drop for Departure<'_> {
     }
 }
 
-fn end_subscriptions(shard: &Shard, connection: &Connection) {
+pub(super) fn end_subscriptions(shard: &Shard, connection: &Connection) {
     use SubscriptionKind::{Channel, Pattern, ShardChannel};
     for kind in [Channel, Pattern, ShardChannel] {
         dispatch::unsubscribe_all(shard, connection.seat, kind, |_| {});

@@ -18,7 +18,10 @@ use super::{
     inbox::Envelope,
     stream::{Liveness, Socket, Stream},
 };
-use crate::hub::{Hub, Seat};
+use crate::{
+    acl::Users,
+    hub::{Hub, Seat},
+};
 
 /// Bytes that one read takes at most.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
@@ -35,6 +38,8 @@ pub struct Shard {
     pub(crate) index: usize,
     pub(crate) node: Arc<Node>,
     pub(crate) hub: RefCell<Hub>,
+    /// The node's users, as this shard knows them.
+    pub(super) users: RefCell<Arc<Users>>,
     /// Where connections without unfinished input read into.
     pub(crate) scratch: RefCell<Vec<u8>>,
     is_draining: Cell<bool>,
@@ -63,6 +68,7 @@ impl Shard {
         let shard = Rc::new(Self {
             index,
             hub: RefCell::new(Hub::new(node.hasher.clone())),
+            users: RefCell::new(node.access.users()),
             scratch: RefCell::new(Vec::with_capacity(READ_BYTES)),
             is_draining: Cell::new(false),
             has_ended: Cell::new(false),
@@ -328,7 +334,9 @@ impl Shard {
             }
         };
         let seat = self.hub.borrow_mut().connect();
-        let connection = Rc::new(Connection::new(id, seat, stream, socket.peer, socket.local));
+        let users = Arc::clone(&self.users.borrow());
+        let default = users.default_user();
+        let connection = Rc::new(Connection::new(id, seat, stream, socket.peer, socket.local, default));
         connection.is_leaving.set(self.is_draining.get());
         let mut connections = self.connections.borrow_mut();
         if connections.len() <= seat {

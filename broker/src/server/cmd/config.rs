@@ -1,11 +1,14 @@
 //! [CONFIG](https://redis.io/docs/latest/commands/config-set/) for the settings that a node shares with Redis.
 //! Those that a node can change while it runs, CONFIG SET changes; the texts of its errors are Redis's.
 
+use std::sync::Arc;
+
 use carillon_proto::resp::{Encoder, parse_integer};
 use tracing::level_filters::LevelFilter;
 
 use super::client::{encoded, on_every_shard};
 use crate::{
+    acl::DEFAULT,
     hub::Glob,
     server::{
         Node,
@@ -29,13 +32,24 @@ fn settings(node: &Node) -> Vec<(&'static str, String)> {
         ("port", settings.tcp_port.to_string()),
         ("proto-max-bulk-len", settings.argument_bytes_max.to_string()),
         ("replica-read-only", "yes".into()),
-        ("requirepass", String::new()),
+        ("requirepass", requirepass(node)),
         ("save", String::new()),
         ("slave-read-only", "yes".into()),
         ("tcp-keepalive", live.keepalive_s.get().to_string()),
         ("timeout", live.idle_s.get().to_string()),
     ]
 }
+
+/// Whether the default user has a password. Which one, nobody knows: only its hash is kept. What stands for it is none
+/// that could be set by restoring it, since it is no secret.
+fn requirepass(node: &Node) -> String {
+    let users = node.users();
+    let default = users.default_user();
+    if default.is_nopass() { String::new() } else { PASSWORD_SET.to_owned() }
+}
+
+/// What CONFIG GET tells instead of a password.
+const PASSWORD_SET: &str = "(set; only its hash is known)";
 
 /// Settings that not even Redis changes while it runs.
 const IMMUTABLE: [&str; 2] = ["databases", "io-threads"];
@@ -93,19 +107,48 @@ pub(super) fn set(call: &Call<'_>) -> Flow {
             Err(reason) => return fail(call, name, &reason),
         }
     }
-    for change in changes {
+    for change in &changes {
         tracing::info!(client = call.connection.id, addr = call.connection.peer, ?change, "CONFIG SET");
-        change.apply(&node.settings.live);
     }
-    call.ok()
+    let (passwords, others): (Vec<_>, Vec<_>) =
+        changes.into_iter().partition(|change| matches!(change, Change::Password(_)));
+    let Some(Change::Password(password)) = passwords.into_iter().next() else {
+        others.into_iter().for_each(|change| change.apply(&node.settings.live));
+        return call.ok();
+    };
+    let (node, protocol) = (Arc::clone(node), call.connection.session.borrow().protocol);
+    Flow::Defer(Box::pin(async move {
+        let set = set_password(&node, &password).await;
+        encoded(protocol, |reply| match set {
+            Ok(()) => {
+                others.into_iter().for_each(|change| change.apply(&node.settings.live));
+                reply.simple("OK");
+            }
+            Err(reason) => reply.error(failure("requirepass", &reason)),
+        })
+    }))
+}
+
+/// Gives the default user this password and no other, or none if it is empty.
+async fn set_password(node: &Node, password: &[u8]) -> Result<(), String> {
+    let rules = match password {
+        [] => vec![b"nopass".to_vec()],
+        _ => vec![b"resetpass".to_vec(), [b">", password].concat()],
+    };
+    let store = node.access.store().ok_or("the node is starting")?;
+    let set = store.change(super::acl::set(&node.users(), DEFAULT, rules)).await;
+    set.map(drop).map_err(|error| error.to_string())
 }
 
 fn fail(call: &Call<'_>, name: &str, reason: &str) -> Flow {
-    call.error(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"))
+    call.error(failure(name, reason))
+}
+
+fn failure(name: &str, reason: &str) -> String {
+    format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")
 }
 
 /// A new value that has been checked.
-#[derive(Debug)]
 enum Change {
     ClientsMax(u64),
     IdleSeconds(u64),
@@ -113,6 +156,21 @@ enum Change {
     LogLevel(LevelFilter),
     /// Place of a class in `OUTBOX_CLASSES`, hard limit, soft limit, seconds.
     OutboxLimits(Vec<(usize, [u64; 3])>),
+    /// The default user's password, which goes where users are kept.
+    Password(Vec<u8>),
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ClientsMax(count) => write!(formatter, "maxclients {count}"),
+            Self::IdleSeconds(seconds) => write!(formatter, "timeout {seconds}"),
+            Self::KeepaliveSeconds(seconds) => write!(formatter, "tcp-keepalive {seconds}"),
+            Self::LogLevel(level) => write!(formatter, "loglevel {level}"),
+            Self::OutboxLimits(limits) => write!(formatter, "client-output-buffer-limit {limits:?}"),
+            Self::Password(_) => formatter.write_str("requirepass (redacted)"),
+        }
+    }
 }
 
 impl Change {
@@ -121,6 +179,9 @@ impl Change {
         Ok(Some(match name {
             "client-output-buffer-limit" => Self::OutboxLimits(parse_outbox_limits(value)?),
             "loglevel" => Self::LogLevel(parse_level(value)?),
+            // What CONFIG GET told is no password: to set it as one would lock everybody out.
+            "requirepass" if value == PASSWORD_SET.as_bytes() => return Ok(None),
+            "requirepass" => Self::Password(value.to_vec()),
             "maxclients" => Self::ClientsMax(parse_number(value, 1, u32::MAX.into())?),
             "tcp-keepalive" => Self::KeepaliveSeconds(parse_number(value, 0, i32::MAX.into())?),
             "timeout" => Self::IdleSeconds(parse_number(value, 0, i32::MAX.into())?),
@@ -134,6 +195,7 @@ impl Change {
             Self::IdleSeconds(seconds) => live.idle_s.set(seconds),
             Self::KeepaliveSeconds(seconds) => live.keepalive_s.set(seconds),
             Self::LogLevel(level) => live.log.set_level(level),
+            Self::Password(_) => {}
             Self::OutboxLimits(limits) => {
                 for (class, [hard_bytes, soft_bytes, soft_s]) in limits {
                     live.outbox_limits[class].hard_bytes.set(hard_bytes);

@@ -1,0 +1,159 @@
+//! What is kept of users: the same on a disk, in Raft's log and snapshots, and in an ACL file.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    DEFAULT, User, Users,
+    rule::{Known, RuleError},
+};
+
+/// Most users: each node looks through all of them when one changes.
+const USERS_MAX: usize = 10_000;
+
+/// Longest description of a user, in bytes. It is sent to every node and checked for every command of the user.
+const USER_BYTES_MAX: usize = 64 * 1024;
+
+/// A change of users. Names and rules are bytes in the form of [`to_text`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// ACL SETUSER. Rules hold no passwords, only hashes.
+    Set {
+        /// Whom.
+        name: String,
+        /// The rules that make what the user is as long as nothing is kept of it: the default user's own.
+        base: String,
+        /// The rules to apply.
+        rules: Vec<String>,
+    },
+    /// ACL DELUSER.
+    Delete {
+        /// Whom.
+        names: Vec<String>,
+    },
+}
+
+/// What has come of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The table's number from then on.
+    pub revision: u64,
+    /// How many users were removed.
+    pub removed: u64,
+}
+
+/// Why a change is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// One of the rules.
+    #[error("Error in ACL SETUSER modifier '{rule}': {error}")]
+    Rule {
+        /// The rule, in the form of [`to_text`].
+        rule: String,
+        /// What is wrong with it.
+        error: RuleError,
+    },
+    /// There are as many users as there may be.
+    #[error("there are {USERS_MAX} users already, which is the most")]
+    TooManyUsers,
+    /// A user has more rules than it may have.
+    #[error("the rules of user '{0}' take more than {USER_BYTES_MAX} bytes")]
+    TooManyRules(String),
+}
+
+/// What is kept of one user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    /// The table's revision when this user was made.
+    created: u64,
+    rules: String,
+}
+
+/// Users as text. Every node of a cluster has the same table after the same changes, also when it knows fewer
+/// commands than the rules name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserTable {
+    /// How often it has changed.
+    pub revision: u64,
+    users: BTreeMap<String, Kept>,
+}
+
+impl UserTable {
+    /// A table of these users.
+    pub fn of<'a>(revision: u64, users: impl IntoIterator<Item = &'a User>) -> Self {
+        let kept = |user: &User| Kept { created: user.created, rules: to_text(&user.describe()) };
+        Self { revision, users: users.into_iter().map(|user| (to_text(&user.name), kept(user))).collect() }
+    }
+
+    /// Makes a change, or none if any of it is refused.
+    pub fn apply(&mut self, change: &Change) -> Result<Changed, ChangeError> {
+        let mut removed = 0;
+        match change {
+            Change::Set { name, base, rules } => {
+                let kept = self.users.get(name);
+                if kept.is_none() && self.users.len() >= USERS_MAX {
+                    return Err(ChangeError::TooManyUsers);
+                }
+                let created = kept.map_or(self.revision + 1, |kept| kept.created);
+                let mut user = rebuilt(name, kept.map_or(base, |kept| &kept.rules), created);
+                for rule in rules {
+                    user.apply(&from_text(rule), Known::Any)
+                        .map_err(|error| ChangeError::Rule { rule: rule.clone(), error })?;
+                }
+                let rules = to_text(&user.describe());
+                if rules.len() > USER_BYTES_MAX {
+                    return Err(ChangeError::TooManyRules(name.clone()));
+                }
+                self.users.insert(name.clone(), Kept { created, rules });
+            }
+            Change::Delete { names } => {
+                removed = names.iter().filter(|name| self.users.remove(*name).is_some()).count() as u64;
+            }
+        }
+        self.revision += 1;
+        Ok(Changed { revision: self.revision, removed })
+    }
+
+    /// Whether anything is kept of a user.
+    pub fn has(&self, name: &[u8]) -> bool {
+        self.users.contains_key(&to_text(name))
+    }
+
+    /// The users. `default` is the default user as long as the table has none.
+    pub fn users(&self, default: User) -> Users {
+        let kept = self.users.iter();
+        Users::new(default, kept.map(|(name, kept)| rebuilt(name, &kept.rules, kept.created)))
+    }
+
+    /// Whether the default user is kept here.
+    pub fn has_default(&self) -> bool {
+        self.has(DEFAULT)
+    }
+}
+
+/// A user made of kept rules. One with a rule that this version cannot read may do nothing: the rule may be one that
+/// forbids.
+fn rebuilt(name: &str, rules: &str, created: u64) -> User {
+    let new = || {
+        let mut user = User::new(&from_text(name));
+        user.created = created;
+        user
+    };
+    let mut user = new();
+    let rules = from_text(rules);
+    let words = rules.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    let is_readable = super::merge_selectors(words)
+        .is_ok_and(|rules| rules.iter().all(|rule| user.apply(rule, Known::Any).is_ok()));
+    if is_readable { user } else { new() }
+}
+
+/// Bytes as text that JSON can hold: each byte is the character of its number.
+pub fn to_text(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// The bytes of [`to_text`]. Other characters, which it never makes, become question marks.
+pub fn from_text(text: &str) -> Vec<u8> {
+    text.chars().map(|character| u8::try_from(u32::from(character)).unwrap_or(b'?')).collect()
+}
