@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DEFAULT, User, Users,
+    User, Users,
     rule::{Known, RuleError},
 };
 
@@ -80,10 +80,16 @@ pub struct UserTable {
 }
 
 impl UserTable {
-    /// A table of these users.
-    pub fn of<'a>(revision: u64, users: impl IntoIterator<Item = &'a User>) -> Self {
-        let kept = |user: &User| Kept { created: user.created, rules: to_text(&user.describe()) };
-        Self { revision, users: users.into_iter().map(|user| (to_text(&user.name), kept(user))).collect() }
+    /// A table of these users instead. Those who are there still are the same.
+    #[must_use]
+    pub fn replaced(&self, users: impl IntoIterator<Item = User>) -> Self {
+        let revision = self.revision + 1;
+        let kept = users.into_iter().map(|user| {
+            let name = to_text(&user.name);
+            let created = self.users.get(&name).map_or(revision, |kept| kept.created);
+            (name, Kept { created, rules: to_text(&user.describe()) })
+        });
+        Self { revision, users: kept.collect() }
     }
 
     /// Makes a change, or none if any of it is refused.
@@ -115,20 +121,10 @@ impl UserTable {
         Ok(Changed { revision: self.revision, removed })
     }
 
-    /// Whether anything is kept of a user.
-    pub fn has(&self, name: &[u8]) -> bool {
-        self.users.contains_key(&to_text(name))
-    }
-
     /// The users. `default` is the default user as long as the table has none.
     pub fn users(&self, default: User) -> Users {
         let kept = self.users.iter();
         Users::new(default, kept.map(|(name, kept)| rebuilt(name, &kept.rules, kept.created)))
-    }
-
-    /// Whether the default user is kept here.
-    pub fn has_default(&self) -> bool {
-        self.has(DEFAULT)
     }
 }
 

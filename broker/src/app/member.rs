@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     RunError,
     clients::{NodeClients, OtherNodes},
+    cluster_users::ClusterUsers,
     open_disk,
     plane::{LocalClients, PlaneRelay},
 };
@@ -42,11 +43,13 @@ pub(super) struct MemberNode {
 }
 
 impl MemberNode {
-    pub(super) fn new(node: Arc<Node>, credentials: Credentials) -> Self {
+    /// `users` are the cluster's, unless users are kept elsewhere.
+    pub(super) fn new(node: Arc<Node>, credentials: Credentials, users: Option<Arc<ClusterUsers>>) -> Self {
         let others = Arc::new(OtherNodes::default());
         // The node is new: nobody has set it before.
         let _ = node.census.set(Arc::clone(&others) as _);
-        let clients = Arc::new(NodeClients { node: Arc::clone(&node), is_open: watch::Sender::new(false) });
+        let clients =
+            Arc::new(NodeClients { node: Arc::clone(&node), users, is_open: watch::Sender::new(false) });
         Self { node, clients, others, cluster: watch::Sender::new(None), credentials: Arc::new(credentials) }
     }
 
@@ -72,6 +75,9 @@ impl MemberNode {
                 progress,
             );
             self.others.set(Arc::clone(&cluster));
+            if let Some(users) = &self.clients.users {
+                users.set(Some(Arc::clone(&cluster)));
+            }
             self.cluster.send_replace(Some(Arc::clone(&cluster)));
             let ended = cluster.run(&disk, raft_times(flags), &mut told).await?;
             cluster.stop().await;
@@ -81,6 +87,9 @@ impl MemberNode {
                     let path = disk.path().to_owned();
                     self.cluster.send_replace(None);
                     self.others.forget();
+                    if let Some(users) = &self.clients.users {
+                        users.set(None);
+                    }
                     drop((cluster, disk));
                     tokio::time::sleep(RESTART_PAUSE).await;
                     let aside = set_aside(&path)?;

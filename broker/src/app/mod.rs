@@ -1,18 +1,20 @@
 //! The composition root: the only folder that knows every layer.
 
 mod clients;
+mod cluster_users;
 mod dev;
 mod member;
 mod metrics;
 mod plane;
 mod users;
 
-use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
 use ahash::RandomState;
 use serde_json::{Value, json};
 
 use crate::{
+    acl::{User, Users},
     admin::{Admin, AdminError, Metric, Source},
     cluster::{ClusterNode, Condition, StartError},
     config::{ServeSettings, SettingsError},
@@ -20,10 +22,12 @@ use crate::{
     raft::store::{Disk, DiskError, set_aside},
     server::{ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, OutboxLimit, Setting},
 };
+use cluster_users::{ClusterUserStore, ClusterUsers};
 use member::MemberNode;
 use users::LocalUsers;
 
 pub use dev::dev;
+pub use users::AccessError;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -36,6 +40,9 @@ pub enum RunError {
     /// An address could not be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Who may do what.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The admin address could not be listened on.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -73,7 +80,7 @@ impl RunError {
     /// The exit status, from sysexits.h: 64 for settings, 70 for a corrupt store, 1 for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) => 64,
+            Self::Settings(_) | Self::Access(_) => 64,
             Self::Corrupt { .. } => 70,
             _ => 1,
         }
@@ -103,12 +110,11 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     let admin = Admin::bind(settings.admin_addr).await?;
     // Whatever may be wrong with the settings is found before anything is written.
     let credentials = is_member.then(|| member::credentials(&settings.cluster)).transpose()?;
+    let default = users::default_user(&settings.access)?;
     let disk = open_disk(settings, is_member)?;
     let node_settings = node_settings(settings, client_addr.port(), log);
     let node = Node::new(node_settings, is_member, RandomState::new(), random_hex()?);
-    if !is_member {
-        LocalUsers::start(&node, &disk)?;
-    }
+    let users = start_users(settings, client_addr, &node, &disk, default).await?;
     let shards = node.start()?;
     tokio::spawn(stop_on_signal(Arc::clone(&node))?);
     tracing::info!(
@@ -120,7 +126,8 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
         version = env!("CARGO_PKG_VERSION"),
         "started"
     );
-    let member = credentials.map(|credentials| Arc::new(MemberNode::new(Arc::clone(&node), credentials)));
+    let member =
+        credentials.map(|credentials| Arc::new(MemberNode::new(Arc::clone(&node), credentials, users)));
     let operators =
         Operators { name: settings.name.clone(), node: Arc::clone(&node), member: member.clone() };
     let admin = tokio::spawn(admin.serve(Arc::new(operators)));
@@ -146,6 +153,31 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     admin.abort();
     tracing::info!("stopped");
     result
+}
+
+/// Begins with the users of the one place where they are kept, and returns the cluster's if that is the place.
+async fn start_users(
+    settings: &ServeSettings,
+    client_addr: SocketAddr,
+    node: &Arc<Node>,
+    disk: &Disk,
+    default: User,
+) -> Result<Option<Arc<ClusterUsers>>, RunError> {
+    let local = match &settings.access.acl_file {
+        Some(path) => LocalUsers::in_file(node, path, default)?,
+        None if settings.cluster.peer_addr.is_none() => LocalUsers::in_folder(node, disk, default)?,
+        None => {
+            // What the cluster keeps is not known yet; it was founded with the same settings.
+            users::check_open(&settings.access, client_addr, &default)?;
+            let users = ClusterUsers::new(node, default.clone());
+            drop(node.install_users(Users::new(default, [])));
+            node.set_user_store(Arc::new(ClusterUserStore(Arc::clone(&users))));
+            return Ok(Some(users));
+        }
+    };
+    let default = local.start(node).await;
+    users::check_open(&settings.access, client_addr, &default)?;
+    Ok(None)
 }
 
 async fn stopped_and_left(node: &Node, member: &MemberNode, settings: &ServeSettings) {

@@ -5,9 +5,11 @@ use std::{net::SocketAddr, path::PathBuf};
 use carillon_proto::limits::{ARGUMENT_BYTES_MAX_CEILING, ARGUMENT_BYTES_MAX_DEFAULT};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod access;
 mod cluster;
 mod dev;
 
+pub use access::AccessFlags;
 pub use cluster::{ClusterFlags, SettingsError};
 pub use dev::DevSettings;
 
@@ -64,6 +66,9 @@ pub struct ServeSettings {
     /// Address for operators: /livez, /readyz, /status; port 0 takes a free one.
     #[arg(long, env = "CARILLON_ADMIN_ADDR", default_value = "127.0.0.1:9379")]
     pub admin_addr: SocketAddr,
+    /// Settings of users.
+    #[command(flatten, next_help_heading = "Users")]
+    pub access: AccessFlags,
     /// Folder for what the node keeps; made if it is not there.
     #[arg(long, env = "CARILLON_DATA_DIR", default_value = "carillon-data")]
     pub data_dir: PathBuf,
