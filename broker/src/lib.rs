@@ -13,5 +13,6 @@ pub mod cluster;
 pub mod config;
 pub mod hub;
 pub mod mesh;
+mod open_files;
 pub mod raft;
 pub mod server;

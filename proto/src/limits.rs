@@ -22,9 +22,6 @@ pub const ARGUMENT_BYTES_MAX_DEFAULT: usize = 16 * 1024 * 1024;
 /// Highest value that the argument bound can be set to, in bytes.
 pub const ARGUMENT_BYTES_MAX_CEILING: usize = 64 * 1024 * 1024;
 
-/// Longest pattern of a subscription, in bytes. Matching one costs at most pattern × channel steps.
-pub const PATTERN_BYTES_MAX: usize = 1024;
-
 /// Longest frame between nodes, in bytes: the largest payload with its channel, and room for the fields around
 /// them. Peers have proved the cluster's secret before a frame of theirs is read.
 pub const PEER_FRAME_BYTES_MAX: usize = 2 * ARGUMENT_BYTES_MAX_CEILING + 4096;

@@ -33,7 +33,7 @@ fn of_node(node: &Node) -> Vec<Metric> {
         ("shard_channel", SubscriptionKind::ShardChannel),
     ];
     let closed = CloseReason::ALL.map(|reason| {
-        let count = node.total(|stats| stats.closed[reason.index()].get());
+        let count = node.total(|stats| stats.closed[reason.index()].get()) + node.refused(reason);
         (vec![("reason", reason.label().to_owned())], count as f64)
     });
     vec![
@@ -45,7 +45,12 @@ fn of_node(node: &Node) -> Vec<Metric> {
         Metric::gauge("resident_memory_bytes", "Memory that the process holds", resident_bytes()),
         Metric::gauge("clients", "Connections of clients", node.clients() as f64),
         Metric::counter("connections", "Connections taken over", node.total(|stats| stats.connections.get())),
-        Metric::family("connections_closed", "Connections closed, by reason", Kind::Counter, closed),
+        Metric::family(
+            "connections_closed",
+            "Connections closed or not taken, by reason",
+            Kind::Counter,
+            closed,
+        ),
         Metric::family(
             "subscribed_names",
             "Different channels and patterns with subscribers on this node",

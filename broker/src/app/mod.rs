@@ -3,6 +3,7 @@
 mod clients;
 mod cluster_users;
 mod dev;
+mod machine;
 mod member;
 mod metrics;
 mod plane;
@@ -20,7 +21,7 @@ use crate::{
     config::{ServeSettings, SettingsError},
     mesh::quic::EndpointError,
     raft::store::{Disk, DiskError, set_aside},
-    server::{ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, OutboxLimit, Setting},
+    server::{Limits, ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, OutboxLimit, Setting},
 };
 use cluster_users::{ClusterUserStore, ClusterUsers};
 use member::MemberNode;
@@ -269,21 +270,33 @@ impl Source for Operators {
 }
 
 fn node_settings(settings: &ServeSettings, tcp_port: u16, log: Log) -> NodeSettings {
+    let limits = &settings.limits;
     NodeSettings {
         shards: settings.shards.into(),
         argument_bytes_max: settings.payload_bytes_max as usize,
         user_timeout_ms: settings.tcp_user_timeout_ms,
         tcp_port,
         live: LiveSettings {
-            clients_max: Setting::new(settings.clients_max as u64),
-            // Redis's defaults for its three classes: 32 MiB at most, and 8 MiB for a minute, for pub/sub.
+            clients_max: Setting::new(machine::clients_max(settings.clients_max as u64)),
             outbox_limits: [
                 OutboxLimit::default(),
+                // Redis's default for its replicas, which do not exist here.
                 OutboxLimit::new(256 * MIB, 64 * MIB, 60),
-                OutboxLimit::new(32 * MIB, 8 * MIB, 60),
+                OutboxLimit::new(limits.outbox_bytes_max, limits.outbox_soft_bytes_max, limits.outbox_soft_s),
             ],
-            idle_s: Setting::default(),
+            idle_s: Setting::new(limits.idle_s),
             keepalive_s: Setting::new(settings.tcp_keepalive_s),
+            limits: Limits {
+                clients_per_address: Setting::new(limits.clients_per_address_max),
+                accepts_per_s: Setting::new(limits.accepts_per_s_max),
+                clients_bytes: Setting::new(machine::clients_bytes_max(limits.clients_bytes_max)),
+                subscriptions: Setting::new(limits.subscriptions_max),
+                patterns: Setting::new(limits.patterns_max),
+                channel_bytes: Setting::new(limits.channel_bytes_max),
+                pattern_bytes: Setting::new(limits.pattern_bytes_max),
+                transaction_bytes: Setting::new(limits.transaction_bytes_max),
+                monitors: Setting::new(limits.monitors_max),
+            },
             log,
         },
     }

@@ -8,10 +8,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod access;
 mod cluster;
 mod dev;
+mod limits;
 
 pub use access::AccessFlags;
 pub use cluster::{ClusterFlags, SettingsError};
 pub use dev::DevSettings;
+pub use limits::LimitFlags;
 
 use crate::cli::{AdminSettings, BenchSettings, PublishSettings, SubscribeSettings};
 
@@ -84,6 +86,9 @@ pub struct ServeSettings {
     /// Most clients at a time.
     #[arg(long, env = "CARILLON_CLIENTS_MAX", default_value_t = 10_000)]
     pub clients_max: usize,
+    /// What clients may take.
+    #[command(flatten, next_help_heading = "Limits")]
+    pub limits: LimitFlags,
     /// Longest payload, in bytes.
     #[arg(long, env = "CARILLON_PAYLOAD_BYTES_MAX", default_value_t = ARGUMENT_BYTES_MAX_DEFAULT as u64,
           value_parser = clap::value_parser!(u64).range(1024..=ARGUMENT_BYTES_MAX_CEILING as u64))]

@@ -1,5 +1,10 @@
 //! A message as subscribers get it, encoded once for all of them.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use bytes::Bytes;
 use carillon_proto::resp::{Encoder, Protocol};
 
@@ -16,12 +21,45 @@ pub(super) struct MessageFrame {
     head: Vec<u8>,
     /// The payload with its line end, when it is large; otherwise it is part of the head.
     body: Option<Bytes>,
+    /// Bytes of all payloads that outboxes still share.
+    shared_bytes: Arc<AtomicUsize>,
+}
+
+/// A large payload with its line end, counted for as long as anyone holds it.
+struct Body {
+    bytes: Vec<u8>,
+    shared_bytes: Arc<AtomicUsize>,
+}
+
+impl Body {
+    fn new(payload: &[u8], shared_bytes: &Arc<AtomicUsize>) -> Self {
+        let bytes = [payload, b"\r\n"].concat();
+        shared_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        Self { bytes, shared_bytes: Arc::clone(shared_bytes) }
+    }
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.shared_bytes.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
 }
 
 impl MessageFrame {
     /// Forgets the payload of the message before.
     pub(super) fn clear(&mut self) {
         self.body = None;
+    }
+
+    /// Bytes of the payloads that outboxes share: each counted once, however many hold it.
+    pub(super) fn shared_bytes(&self) -> usize {
+        self.shared_bytes.load(Ordering::Relaxed)
     }
 
     /// Encodes a message. Between two calls of [`clear`](Self::clear) the payload must be the same.
@@ -40,7 +78,7 @@ impl MessageFrame {
         }
         encoder.bulk_header(payload.len());
         if self.body.is_none() {
-            self.body = Some([payload, b"\r\n"].concat().into());
+            self.body = Some(Bytes::from_owner(Body::new(payload, &self.shared_bytes)));
         }
     }
 

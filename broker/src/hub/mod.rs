@@ -85,7 +85,13 @@ struct Subscriptions {
     channels: IdSet,
     patterns: IdSet,
     shard_channels: IdSet,
+    /// What they take, about.
+    bytes: usize,
 }
+
+/// What a subscription takes beside its name, in bytes: places in the tables of the connection, of the channel and of
+/// the node's directory. About what `compare --single --only idle` measures.
+const SUBSCRIPTION_BYTES: usize = 160;
 
 /// Numbers of subscriptions of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,9 +113,14 @@ impl SubscriptionCounts {
         }
     }
 
+    /// Their sum.
+    pub fn all(self) -> usize {
+        self.channels + self.patterns + self.shard_channels
+    }
+
     /// Whether the connection is a subscriber at all.
     pub fn any(self) -> bool {
-        self.channels + self.patterns + self.shard_channels > 0
+        self.all() > 0
     }
 }
 
@@ -124,6 +135,8 @@ pub struct Hub {
     dirty: Vec<Seat>,
     pool: BufferPool,
     frame: MessageFrame,
+    /// What all subscriptions take, about.
+    subscription_bytes: usize,
     hasher: RandomState,
 }
 
@@ -138,6 +151,7 @@ impl Hub {
             dirty: Vec::new(),
             pool: BufferPool::default(),
             frame: MessageFrame::default(),
+            subscription_bytes: 0,
             hasher,
         }
     }
@@ -150,6 +164,7 @@ impl Hub {
     /// Removes a connection; its subscriptions must have been ended before.
     pub fn disconnect(&mut self, seat: Seat) {
         debug_assert!(!self.counts(seat).any(), "subscriptions outlive their connection");
+        self.discard_outbox(seat);
         self.clients.remove(seat);
         self.dirty.retain(|dirty| *dirty != seat);
     }
@@ -182,6 +197,8 @@ impl Hub {
         if !subscriptions.of(kind).insert(id, hasher) {
             return false;
         }
+        subscriptions.bytes += SUBSCRIPTION_BYTES + name.len();
+        self.subscription_bytes += SUBSCRIPTION_BYTES + name.len();
         match kind {
             SubscriptionKind::Channel => self.channels.add(id, seat),
             SubscriptionKind::Pattern => self.patterns.add(id, seat),
@@ -202,6 +219,8 @@ impl Hub {
         if !subscriptions.of(kind).remove(id) {
             return false;
         }
+        subscriptions.bytes -= SUBSCRIPTION_BYTES + name.len();
+        self.subscription_bytes -= SUBSCRIPTION_BYTES + name.len();
         match kind {
             SubscriptionKind::Channel => self.channels.remove(id, seat),
             SubscriptionKind::Pattern => self.patterns.remove(id, seat),
@@ -308,6 +327,18 @@ impl Hub {
         &self.clients[seat].outbox
     }
 
+    /// Bytes that `seat` makes the hub hold: what waits for it, and its subscriptions. Payloads that others wait for,
+    /// too, are counted in full.
+    pub fn held_by(&self, seat: Seat) -> usize {
+        let client = &self.clients[seat];
+        client.outbox.pending_bytes() + client.subscriptions.as_ref().map_or(0, |own| own.bytes)
+    }
+
+    /// Bytes that all connections together make the hub hold, with shared payloads counted once.
+    pub fn held_bytes(&self) -> usize {
+        self.pool.bytes_in_use() + self.frame.shared_bytes() + self.subscription_bytes
+    }
+
     /// Notes that `written` bytes of the outbox of `seat` are with the kernel.
     pub fn advance(&mut self, seat: Seat, written: usize) {
         self.clients[seat].outbox.advance(&mut self.pool, written);
@@ -315,7 +346,7 @@ impl Hub {
 
     /// Throws away what waits for `seat`, whose connection is about to be closed.
     pub fn discard_outbox(&mut self, seat: Seat) {
-        self.clients[seat].outbox = Outbox::default();
+        self.clients[seat].outbox.discard(&mut self.pool);
     }
 
     fn topics(&self, kind: ChannelKind) -> &Topics {

@@ -121,7 +121,16 @@ proptest! {
         for (client, seat) in seats.iter().enumerate() {
             let counts = hub.counts(*seat);
             let total = model.subscriptions.iter().filter(|(owner, ..)| *owner == client).count();
-            prop_assert_eq!(counts.channels + counts.patterns + counts.shard_channels, total);
+            prop_assert_eq!(counts.all(), total);
         }
+        for (client, kind, name) in model.subscriptions {
+            hub.unsubscribe(seats[client], kind, name.as_bytes());
+        }
+        let held: usize = seats.iter().map(|seat| hub.held_by(*seat)).sum();
+        prop_assert_eq!(held, 0);
+        seats.into_iter().for_each(|seat| hub.disconnect(seat));
+        // The hub itself keeps the payload of the last message.
+        hub.publish(ChannelKind::Channel, b"", b"");
+        prop_assert_eq!(hub.held_bytes(), 0);
     }
 }

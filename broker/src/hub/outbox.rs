@@ -13,19 +13,28 @@ const POOLED_BYTES_MAX: usize = 16 * 1024;
 /// Buffers that the pool keeps: one event-loop turn's worth for a busy shard, 4 MiB at the very most.
 const POOLED_BUFFERS_MAX: usize = 256;
 
-/// Buffers between two uses, so that an idle connection holds none.
+/// Buffers between two uses, so that an idle connection holds none, and how much is in those that are in use.
 #[derive(Debug, Default)]
-pub(super) struct BufferPool(Vec<Vec<u8>>);
+pub(super) struct BufferPool {
+    spare: Vec<Vec<u8>>,
+    bytes_in_use: usize,
+}
 
 impl BufferPool {
+    /// Bytes in the outboxes' own pieces, written ones of a piece that is not finished included.
+    pub(super) fn bytes_in_use(&self) -> usize {
+        self.bytes_in_use
+    }
+
     fn take(&mut self) -> Vec<u8> {
-        self.0.pop().unwrap_or_default()
+        self.spare.pop().unwrap_or_default()
     }
 
     fn give_back(&mut self, mut buffer: Vec<u8>) {
-        if (1..=POOLED_BYTES_MAX).contains(&buffer.capacity()) && self.0.len() < POOLED_BUFFERS_MAX {
+        self.bytes_in_use -= buffer.len();
+        if (1..=POOLED_BYTES_MAX).contains(&buffer.capacity()) && self.spare.len() < POOLED_BUFFERS_MAX {
             buffer.clear();
-            self.0.push(buffer);
+            self.spare.push(buffer);
         }
     }
 }
@@ -95,7 +104,9 @@ impl Outbox {
         }
         let before = buffer.len();
         let result = write(buffer);
-        self.pending_bytes += buffer.len() - before;
+        let added = buffer.len() - before;
+        self.pending_bytes += added;
+        pool.bytes_in_use += added;
         result
     }
 
@@ -115,6 +126,16 @@ impl Outbox {
             filled += 1;
         }
         filled
+    }
+
+    /// Drops everything.
+    pub(super) fn discard(&mut self, pool: &mut BufferPool) {
+        let Self { front, rest, .. } = std::mem::take(self);
+        for piece in std::iter::once(front).chain(rest) {
+            if let Piece::Owned(buffer) = piece {
+                pool.give_back(buffer);
+            }
+        }
     }
 
     /// Drops the first `count` bytes.
@@ -175,6 +196,8 @@ mod tests {
                 prop_assert_eq!(outbox.pending_bytes(), expected.len());
             }
             prop_assert_eq!(&pending(&outbox), &expected);
+            outbox.discard(&mut pool);
+            prop_assert_eq!((outbox.pending_bytes(), pool.bytes_in_use()), (0, 0));
         }
     }
 
@@ -185,6 +208,6 @@ mod tests {
         outbox.append_shared(Bytes::from_static(&[2; 100]));
         outbox.advance(&mut pool, 200);
         assert!(matches!(&outbox.front, Piece::Owned(buffer) if buffer.capacity() == 0));
-        assert_eq!((outbox.rest.capacity(), pool.0.len()), (0, 1));
+        assert_eq!((outbox.rest.capacity(), pool.spare.len()), (0, 1));
     }
 }

@@ -150,14 +150,14 @@ impl Shard {
             if let Some(user) = users.get(&old.name).filter(is_same) {
                 connection.session.borrow_mut().user = Arc::clone(user);
                 if !user.may_hear_everything() && self.hears_what_it_may_not(&connection) {
-                    self.cut_off(&connection, CloseReason::AccessRevoked);
+                    self.revoke(&connection, CloseReason::AccessRevoked);
                 }
             } else {
                 let mut session = connection.session.borrow_mut();
                 session.user = Arc::clone(users.default_user());
                 session.is_authenticated = false;
                 drop(session);
-                self.cut_off(&connection, CloseReason::UserRemoved);
+                self.revoke(&connection, CloseReason::UserRemoved);
             }
             look_again(self, &connection);
         }
@@ -173,7 +173,7 @@ impl Shard {
     }
 
     /// Nothing that is published from now on reaches it, even if it closes a moment later.
-    fn cut_off(&self, connection: &Connection, reason: CloseReason) {
+    fn revoke(&self, connection: &Connection, reason: CloseReason) {
         serve::end_subscriptions(self, connection);
         connection.close(reason);
     }
@@ -219,6 +219,7 @@ pub(crate) fn note_denied(call: &Call<'_>, spec: &CommandSpec, denied: Denied) {
         Denied::Channel(at) => (Reason::Channel, call.arg(at)),
     };
     let connection = call.connection;
+    connection.session.borrow_mut().last_command = spec.name;
     let user = Arc::clone(&connection.session.borrow().user);
     let is_in_transaction = call.is_queued || connection.session.borrow().transaction.is_some();
     note(call.shard, connection, is_in_transaction, reason, object, &user.name);

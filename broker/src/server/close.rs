@@ -25,8 +25,20 @@ pub enum CloseReason {
     OutboxSoftLimit,
     /// The client said nothing for as long as the setting `timeout` allows.
     Idle,
+    /// All clients together make the node hold too much, and this one most of it.
+    MemoryBudget,
+    /// The client subscribes to more than one client may.
+    SubscriptionLimit,
+    /// The name of a channel or a pattern is longer than it may be.
+    NameTooLong,
     /// The node has as many clients as it may have.
     TooManyClients,
+    /// The client's address has as many connections as it may have.
+    AddressLimit,
+    /// The process has as many files open as it may have.
+    NoDescriptors,
+    /// A command met a fault in the node. The others go on.
+    Panic,
     /// The node stops.
     Shutdown,
     /// The node has lost touch with its cluster and can no longer promise to deliver everything.
@@ -39,7 +51,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of [`index`](Self::index).
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::Quit,
         Self::PeerClosed,
         Self::PeerReset,
@@ -50,7 +62,13 @@ impl CloseReason {
         Self::OutboxHardLimit,
         Self::OutboxSoftLimit,
         Self::Idle,
+        Self::MemoryBudget,
+        Self::SubscriptionLimit,
+        Self::NameTooLong,
         Self::TooManyClients,
+        Self::AddressLimit,
+        Self::NoDescriptors,
+        Self::Panic,
         Self::Shutdown,
         Self::Fenced,
         Self::UserRemoved,
@@ -75,7 +93,13 @@ impl CloseReason {
             Self::OutboxHardLimit => "outbox_hard_limit",
             Self::OutboxSoftLimit => "outbox_soft_limit",
             Self::Idle => "idle",
+            Self::MemoryBudget => "memory_budget",
+            Self::SubscriptionLimit => "subscription_limit",
+            Self::NameTooLong => "name_too_long",
             Self::TooManyClients => "too_many_clients",
+            Self::AddressLimit => "address_limit",
+            Self::NoDescriptors => "no_descriptors",
+            Self::Panic => "panic",
             Self::Shutdown => "shutdown",
             Self::Fenced => "fenced",
             Self::UserRemoved => "user_removed",

@@ -12,7 +12,14 @@ use std::{
 
 use carillon_proto::resp::Encoder;
 
-use super::{CloseReason, Shard, inbox::Ticket, session::Session, stream::Stream};
+use super::{
+    CloseReason, Shard,
+    addresses::Place,
+    holdings::Held,
+    inbox::Ticket,
+    session::Session,
+    stream::{Caller, Stream},
+};
 use crate::{
     acl::User,
     hub::{ChannelKind, Seat},
@@ -29,6 +36,7 @@ pub(crate) struct Connection {
     pub(crate) stream: Stream,
     pub(crate) peer: String,
     pub(crate) local: Arc<str>,
+    _place: Option<Place>,
     pub(crate) session: RefCell<Session>,
     /// Its user may do everything, so that nothing has to be asked before a command. False before authentication.
     pub(crate) is_unchecked: Cell<bool>,
@@ -47,7 +55,7 @@ pub(crate) struct Connection {
     /// CLIENT PAUSE keeps its commands from being run.
     pub(crate) is_held_back: Cell<bool>,
     /// Bytes of input that are not a complete request yet, or wait to be run.
-    pub(crate) unread_input: Cell<usize>,
+    pub(crate) unread_input: Held,
     publishes: RefCell<VecDeque<InFlight>>,
     /// Number of the publish at the front of `publishes`.
     first_publish: Cell<u64>,
@@ -68,17 +76,19 @@ impl Connection {
         id: u64,
         seat: Seat,
         stream: Stream,
-        peer: String,
-        local: Arc<str>,
+        caller: Caller,
+        unread_input: Held,
         default: &Arc<User>,
     ) -> Self {
         let now = Instant::now();
+        let Caller { peer, local, place } = caller;
         Self {
             id,
             seat,
             stream,
             peer,
             local,
+            _place: place,
             session: RefCell::new(Session::new(now, default)),
             is_unchecked: Cell::new(default.is_open() && default.is_unrestricted()),
             is_write_blocked: Cell::new(false),
@@ -88,7 +98,7 @@ impl Connection {
             was_heard: Cell::new(false),
             heard: Cell::new(now),
             is_held_back: Cell::new(false),
-            unread_input: Cell::new(0),
+            unread_input,
             publishes: RefCell::default(),
             first_publish: Cell::new(0),
             closing: Cell::new(None),
@@ -155,6 +165,14 @@ impl Connection {
             self.first_publish.set(self.first_publish.get() + 1);
         }
         self.wake();
+    }
+
+    /// Bytes that it makes the shard hold, beside what the hub holds for it.
+    pub(super) fn held_bytes(&self) -> usize {
+        let session = self.session.borrow();
+        let queued = session.transaction.as_ref().map_or(0, |transaction| transaction.held.get());
+        let executing = session.executing.as_ref().map_or(0, |executing| executing.held.get());
+        self.unread_input.get() + queued + executing
     }
 
     pub(super) fn publishes_in_flight(&self) -> usize {

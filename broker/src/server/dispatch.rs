@@ -4,22 +4,16 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 use carillon_proto::{
     command::{self, CommandId, CommandSpec, Flags},
-    resp::{OwnedRequest, Protocol, Request},
+    resp::{OwnedRequest, Request},
 };
 
 use super::{
-    CloseReason, Node, Shard, access, cmd,
+    CloseReason, Limits, Node, Shard, access, cmd,
     connection::{Connection, Deferred},
+    objection::{Objection, denial, objection},
     pause::Paused,
-    session::Transaction,
 };
-use crate::{
-    acl::Denied,
-    hub::{Seat, SubscriptionKind},
-};
-
-/// Bytes that the commands queued since MULTI may hold.
-const TRANSACTION_BYTES_MAX: usize = 64 * 1024 * 1024;
+use crate::hub::{Seat, SubscriptionKind};
 
 /// What a command means for its connection.
 pub(crate) enum Flow {
@@ -145,54 +139,6 @@ fn admit(call: &Call<'_>) -> Flow {
 /// Why a request cannot be run: the command, if there is such a one, and the error.
 type NotRunnable = (Option<&'static CommandSpec>, Vec<u8>);
 
-/// Why a command may not be run in the connection's present state.
-enum Objection {
-    NotAuthenticated,
-    InTransaction,
-    Denied(Denied),
-    Subscribed,
-}
-
-impl Objection {
-    fn text(&self, spec: &CommandSpec) -> String {
-        match self {
-            Self::NotAuthenticated => "NOAUTH Authentication required.".into(),
-            Self::InTransaction => "ERR Command not allowed inside a transaction".into(),
-            Self::Denied(denied) => denied.text(spec),
-            Self::Subscribed => format!(
-                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-                spec.name
-            ),
-        }
-    }
-}
-
-/// Why the connection's user may not run a command. Users without restrictions cost this one branch.
-fn denial(call: &Call<'_>, spec: &CommandSpec) -> Option<Denied> {
-    if call.connection.is_unchecked.get() {
-        return None;
-    }
-    let session = call.connection.session.borrow();
-    session.user.check(spec, call.len(), |at| call.arg(at)).err()
-}
-
-fn objection(call: &Call<'_>, spec: &CommandSpec) -> Option<Objection> {
-    if !spec.flags.contains(Flags::NO_AUTH) && access::needs_auth(call.shard, call.connection) {
-        return Some(Objection::NotAuthenticated);
-    }
-    let session = call.connection.session.borrow();
-    if spec.flags.contains(Flags::NO_MULTI) && session.transaction.is_some() {
-        return Some(Objection::InTransaction);
-    }
-    if let Some(denied) = denial(call, spec) {
-        return Some(Objection::Denied(denied));
-    }
-    let is_refused = !allowed_while_subscribed(spec.id)
-        && session.protocol == Protocol::Resp2
-        && call.shard.hub.borrow().counts(call.connection.seat).any();
-    is_refused.then_some(Objection::Subscribed)
-}
-
 /// Whether CLIENT PAUSE keeps a request from being run. As in Redis, what is refused anyway is refused at once.
 pub(crate) fn is_held_back<'a>(
     shard: &'a std::rc::Rc<Shard>,
@@ -286,36 +232,23 @@ fn refuse(call: &Call<'_>, spec: Option<&CommandSpec>, text: &[u8]) -> Flow {
     call.error(text)
 }
 
-fn allowed_while_subscribed(id: CommandId) -> bool {
-    matches!(
-        id,
-        CommandId::Subscribe
-            | CommandId::Psubscribe
-            | CommandId::Ssubscribe
-            | CommandId::Unsubscribe
-            | CommandId::Punsubscribe
-            | CommandId::Sunsubscribe
-            | CommandId::Ping
-            | CommandId::Quit
-            | CommandId::Reset
-    )
-}
-
 fn queue(call: &Call<'_>) -> Flow {
-    {
-        let mut session = call.connection.session.borrow_mut();
-        let transaction = session.transaction.get_or_insert_with(Transaction::default);
-        let request = OwnedRequest::from(call.request);
-        if transaction.bytes + request.bytes() > TRANSACTION_BYTES_MAX {
-            transaction.has_failed = true;
-            drop(session);
-            return call.error(format!(
-                "ERR transaction of more than {TRANSACTION_BYTES_MAX} bytes; run EXEC more often"
-            ));
-        }
-        transaction.bytes += request.bytes();
-        transaction.queued.push(request);
+    let bytes_max = call.shard.node.settings.live.limits.transaction_bytes.get();
+    let mut session = call.connection.session.borrow_mut();
+    // Only asked for while there is one.
+    let Some(transaction) = &mut session.transaction else { return Flow::Continue };
+    let request = OwnedRequest::from(call.request);
+    let bytes = transaction.held.get() + request.bytes();
+    if bytes as u64 > bytes_max {
+        transaction.has_failed = true;
+        drop(session);
+        return call.error(format!(
+            "ERR transaction of more than {bytes_max} bytes (transaction-bytes-max); run EXEC more often"
+        ));
     }
+    transaction.held.set(bytes);
+    transaction.queued.push(request);
+    drop(session);
     call.reply(|reply| reply.simple("QUEUED"))
 }
 
@@ -375,11 +308,34 @@ fn is_secret(call: &Call<'_>, spec: &CommandSpec, index: usize) -> bool {
     }
 }
 
-/// Subscribes a connection and notes it in the node's directory.
-pub(crate) fn subscribe(shard: &Shard, seat: Seat, kind: SubscriptionKind, name: &[u8]) {
-    if shard.hub.borrow_mut().subscribe(seat, kind, name) {
-        shard.node.directory.add(kind, name, shard.index);
+/// Subscribes a connection and notes it in the node's directory; or says why that is too much.
+///
+/// A client that wants too much is closed rather than answered with an error: to an error in answer to SUBSCRIBE,
+/// Socket.IO's adapters end their process.
+pub(crate) fn subscribe(
+    shard: &Shard,
+    seat: Seat,
+    kind: SubscriptionKind,
+    name: &[u8],
+) -> Result<(), CloseReason> {
+    let limits = &shard.node.settings.live.limits;
+    let bytes_max = match kind {
+        SubscriptionKind::Pattern => &limits.pattern_bytes,
+        SubscriptionKind::Channel | SubscriptionKind::ShardChannel => &limits.channel_bytes,
+    };
+    if Limits::is_above(name.len(), bytes_max) {
+        return Err(CloseReason::NameTooLong);
     }
+    let mut hub = shard.hub.borrow_mut();
+    if !hub.subscribe(seat, kind, name) {
+        return Ok(());
+    }
+    let counts = hub.counts(seat);
+    let is_too_much = Limits::is_above(counts.all(), &limits.subscriptions)
+        || Limits::is_above(counts.patterns, &limits.patterns);
+    drop(hub);
+    shard.node.directory.add(kind, name, shard.index);
+    if is_too_much { Err(CloseReason::SubscriptionLimit) } else { Ok(()) }
 }
 
 /// Ends one subscription.
@@ -387,6 +343,19 @@ pub(crate) fn unsubscribe(shard: &Shard, seat: Seat, kind: SubscriptionKind, nam
     if shard.hub.borrow_mut().unsubscribe(seat, kind, name) {
         shard.node.directory.remove(kind, name, shard.index);
     }
+}
+
+/// Ends some subscriptions of a connection. Returns whether there may be more.
+pub(crate) fn unsubscribe_some(shard: &Shard, seat: Seat, count_max: usize) -> bool {
+    use SubscriptionKind::{Channel, Pattern, ShardChannel};
+    for kind in [Channel, Pattern, ShardChannel] {
+        for _ in 0..count_max {
+            let name = shard.hub.borrow().any_subscription(seat, kind).map(<[u8]>::to_vec);
+            let Some(name) = name else { break };
+            unsubscribe(shard, seat, kind, &name);
+        }
+    }
+    shard.hub.borrow().counts(seat).any()
 }
 
 /// Ends all subscriptions of one kind, telling the name of each. Returns their number.

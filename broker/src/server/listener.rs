@@ -2,20 +2,27 @@
 
 use std::{
     io::{self, Write as _},
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     os::unix::net::UnixListener,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
-    Node,
-    stream::{Socket, SocketKind},
+    CloseReason, Node,
+    admission::{AcceptRate, SpareDescriptor, is_out_of_descriptors},
+    stream::SocketKind,
 };
 
-/// How long accepting rests after an error, which is nearly always a lack of file descriptors.
+/// How long accepting rests after an error.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// How long it rests after it has refused a client for want of a file descriptor.
+const REFUSE_REST: Duration = Duration::from_millis(5);
+
+/// How often errors of accepting are told in the log.
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
 const BACKLOG: i32 = 4096;
 
@@ -99,59 +106,79 @@ impl Listeners {
 }
 
 async fn accept_tcp(node: &Node, listener: &tokio::net::TcpListener) {
-    loop {
-        let socket = match listener.accept().await {
-            Ok((stream, peer)) => stream.into_std().and_then(|stream| {
-                let local = stream.local_addr()?.to_string().into();
-                Ok(Socket { kind: SocketKind::Tcp(stream), peer: peer.to_string(), local })
-            }),
-            Err(error) => Err(error),
-        };
-        take(node, socket).await;
-    }
+    let next = async || {
+        let (stream, peer) = listener.accept().await?;
+        let stream = stream.into_std()?;
+        let local = stream.local_addr()?.to_string().into();
+        Ok((SocketKind::Tcp(stream), peer.to_string(), local, Some(peer.ip())))
+    };
+    accept_all(node, next).await;
 }
 
 async fn accept_unix(node: &Node, listener: &tokio::net::UnixListener, path: &Path) {
     // What CLIENT LIST shows for these, as Redis does: the path, and a port that is none.
     let name = format!("{}:0", path.display());
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream.into_std(),
-            Err(error) => Err(error),
-        };
-        let socket = stream.map(|stream| Socket {
-            kind: SocketKind::Unix(stream),
-            peer: name.clone(),
-            local: name.as_str().into(),
-        });
-        take(node, socket).await;
-    }
+    let next = async || {
+        let stream = listener.accept().await?.0.into_std()?;
+        Ok((SocketKind::Unix(stream), name.clone(), name.as_str().into(), None))
+    };
+    accept_all(node, next).await;
 }
 
-/// Hands a connection on. Whatever happened to it, the listener goes on.
-async fn take(node: &Node, socket: io::Result<Socket>) {
-    match socket {
-        Ok(socket) => {
-            if let Err(socket) = node.adopt(socket) {
-                refuse(node, socket);
+/// A connection, its client's address, its own, and the client's address without a port.
+type Accepted = (SocketKind, String, Arc<str>, Option<IpAddr>);
+
+/// Hands connections on. Whatever happens to one of them, the listener goes on.
+async fn accept_all(node: &Node, next: impl AsyncFn() -> io::Result<Accepted>) {
+    let (mut rate, mut spare) = (AcceptRate::new(Instant::now()), SpareDescriptor::new().ok());
+    let mut warned = None;
+    loop {
+        let wait = rate.take_turn(node.settings.live.limits.accepts_per_s.get(), Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        match next().await {
+            Ok((kind, peer, local, ip)) => {
+                if let Err((kind, reason)) = node.adopt(kind, &peer, local, ip) {
+                    refuse(kind, &peer, reason);
+                }
+            }
+            Err(error) if is_out_of_descriptors(&error) => {
+                node.count_refused(CloseReason::NoDescriptors);
+                warn_now_and_then(&mut warned, &error);
+                let can_refuse = spare.as_mut().is_some_and(SpareDescriptor::give_up);
+                if can_refuse {
+                    // There is one now for the client that waits. It may be gone meanwhile, so this waits for none.
+                    if let Ok(Ok((kind, peer, ..))) = tokio::time::timeout(Duration::ZERO, next()).await {
+                        refuse(kind, &peer, CloseReason::NoDescriptors);
+                    }
+                }
+                if let Some(spare) = &mut spare {
+                    spare.take_back();
+                }
+                tokio::time::sleep(if can_refuse { REFUSE_REST } else { ACCEPT_REST }).await;
+            }
+            Err(error) => {
+                warn_now_and_then(&mut warned, &error);
+                tokio::time::sleep(ACCEPT_REST).await;
             }
         }
-        Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted; trying again");
-            tokio::time::sleep(ACCEPT_REST).await;
-        }
     }
 }
 
-fn refuse(node: &Node, socket: Socket) {
-    tracing::warn!(
-        addr = socket.peer,
-        max = node.settings.live.clients_max.get(),
-        "refused: too many clients"
-    );
+fn warn_now_and_then(warned: &mut Option<Instant>, error: &io::Error) {
+    if warned.is_none_or(|at| at.elapsed() >= WARN_INTERVAL) {
+        *warned = Some(Instant::now());
+        tracing::warn!(%error, "a connection could not be accepted; going on, and saying so again only after a while");
+    }
+}
+
+/// Closes a connection that is not taken.
+fn refuse(kind: SocketKind, addr: &str, reason: CloseReason) {
+    tracing::debug!(addr, reason = reason.label(), "refused");
     // Fits into the buffer of any new connection.
     let text = b"-ERR max number of clients reached\r\n";
-    let _ = match socket.kind {
+    let _ = match kind {
         SocketKind::Tcp(mut stream) => stream.write_all(text),
         SocketKind::Unix(mut stream) => stream.write_all(text),
     };

@@ -7,6 +7,8 @@ use std::sync::{
 
 use tracing::level_filters::LevelFilter;
 
+use super::Limits;
+
 /// A number that every thread reads and CONFIG SET writes.
 #[derive(Debug, Default)]
 pub struct Setting(AtomicU64);
@@ -81,6 +83,8 @@ pub struct LiveSettings {
     pub idle_s: Setting,
     /// Seconds without a sign of a peer before the first keep-alive probe, for new connections; 0 for no probes.
     pub keepalive_s: Setting,
+    /// What clients may take.
+    pub limits: Limits,
     /// How to change what is logged.
     pub log: Log,
 }

@@ -5,6 +5,8 @@
 //! the end of the event-loop turn, by the shard itself: a subscriber's task is not woken for a message.
 
 mod access;
+mod addresses;
+mod admission;
 mod census;
 mod close;
 mod cmd;
@@ -12,11 +14,15 @@ mod connection;
 mod directory;
 mod dispatch;
 mod gate;
+mod holdings;
 mod inbox;
 mod legs;
+mod limits;
 mod listener;
 mod live;
 mod node;
+mod objection;
+mod patience;
 mod pause;
 mod reader;
 mod relay;
@@ -32,6 +38,7 @@ pub use close::CloseReason;
 pub use directory::{Directory, ShardSet};
 pub use gate::Gate;
 pub use inbox::Ticket;
+pub use limits::Limits;
 pub use listener::{ListenError, Listeners};
 pub use live::{LiveSettings, Log, OutboxLimit, Setting};
 pub use node::{Node, NodeSettings};

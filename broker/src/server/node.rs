@@ -2,10 +2,11 @@
 
 use std::{
     io,
+    net::IpAddr,
     rc::Rc,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -15,11 +16,12 @@ use ahash::RandomState;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    Census, Directory, Gate, LiveSettings, Shard, ShardStats,
+    Census, CloseReason, Directory, Gate, LiveSettings, Shard, ShardStats,
     access::Access,
+    addresses::Addresses,
     inbox::{Envelope, Inbox},
     pause::Pause,
-    stream::Socket,
+    stream::{Caller, Socket, SocketKind},
 };
 
 /// How long a stopping node waits for its last connections.
@@ -72,7 +74,8 @@ pub struct Node {
     /// A connection is gone.
     left: Notify,
     accepted: AtomicUsize,
-    refused: AtomicUsize,
+    refused: [AtomicU64; CloseReason::ALL.len()],
+    addresses: Arc<Addresses>,
     is_stopping: AtomicBool,
     stop: watch::Sender<bool>,
 }
@@ -98,7 +101,8 @@ impl Node {
             clients: AtomicUsize::new(0),
             left: Notify::new(),
             accepted: AtomicUsize::new(0),
-            refused: AtomicUsize::new(0),
+            refused: std::array::from_fn(|_| AtomicU64::new(0)),
+            addresses: Addresses::new(),
             is_stopping: AtomicBool::new(false),
             stop: watch::Sender::new(false),
             settings,
@@ -121,9 +125,9 @@ impl Node {
         self.clients.load(Ordering::Relaxed)
     }
 
-    /// Connections that were refused because there were as many as there may be.
-    pub fn refused(&self) -> usize {
-        self.refused.load(Ordering::Relaxed)
+    /// Connections that were not taken, for one reason.
+    pub fn refused(&self, reason: CloseReason) -> u64 {
+        self.refused[reason.index()].load(Ordering::Relaxed)
     }
 
     /// Asks the node to stop: SHUTDOWN, or a signal.
@@ -192,20 +196,47 @@ impl Node {
         self.stats.iter().map(counter).sum()
     }
 
-    /// Hands a connection to a shard, in turn. Gives it back when the node has as many as it may have.
-    pub(crate) fn adopt(&self, socket: Socket) -> Result<(), Socket> {
+    /// Hands a connection to a shard, in turn. Gives it back, with the reason, when the node does not take it.
+    pub(crate) fn adopt(
+        &self,
+        kind: SocketKind,
+        peer: &str,
+        local: Arc<str>,
+        ip: Option<IpAddr>,
+    ) -> Result<(), (SocketKind, CloseReason)> {
         if !self.gate.admits() {
             // Accepted in the moment in which the node was fenced.
             return Ok(());
         }
-        if self.clients.fetch_add(1, Ordering::Relaxed) as u64 >= self.settings.live.clients_max.get() {
-            self.clients.fetch_sub(1, Ordering::Relaxed);
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(socket);
+        let live = &self.settings.live;
+        let place = ip.map(|ip| self.addresses.take(ip, &live.limits.clients_per_address));
+        if let Some(None) = place {
+            return Err((kind, self.refuse(peer, CloseReason::AddressLimit)));
         }
+        if self.clients.fetch_add(1, Ordering::Relaxed) as u64 >= live.clients_max.get() {
+            self.clients.fetch_sub(1, Ordering::Relaxed);
+            return Err((kind, self.refuse(peer, CloseReason::TooManyClients)));
+        }
+        let caller = Caller { peer: peer.to_owned(), local, place: place.flatten() };
         let shard = self.accepted.fetch_add(1, Ordering::Relaxed) % self.settings.shards;
-        self.inboxes[shard].push(Envelope::Adopt(socket));
+        self.inboxes[shard].push(Envelope::Adopt(Socket { kind, caller }));
         Ok(())
+    }
+
+    /// Counts a refusal. What a stranger can make happen at will is told once in a while, by the counter the rest.
+    fn refuse(&self, peer: &str, reason: CloseReason) -> CloseReason {
+        let count = self.count_refused(reason);
+        if count.is_power_of_two() {
+            let (limit, reason) = (&self.settings.live, reason.label());
+            let (max, per_address) = (limit.clients_max.get(), limit.limits.clients_per_address.get());
+            tracing::warn!(addr = peer, reason, count, max, per_address, "refused a client");
+        }
+        reason
+    }
+
+    /// Counts a connection that was not taken. Returns how many there were for this reason.
+    pub(crate) fn count_refused(&self, reason: CloseReason) -> u64 {
+        self.refused[reason.index()].fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Notes that a connection is gone.

@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
     }
 
     fn has_queued(&self) -> bool {
-        !self.connection.session.borrow().executing.is_empty()
+        self.connection.session.borrow().executing.is_some()
     }
 
     /// Waits for input and runs it. `None` at its end: the client has closed, or the node drains and there is
@@ -215,10 +215,13 @@ impl<'a> Reader<'a> {
                     || in_flight >= PUBLISHES_IN_FLIGHT_MAX
                     || is_publish && is_relay_full
             };
-            let queued = self.connection.session.borrow_mut().executing.pop_front();
+            let queued = self.connection.session.borrow_mut().next_executing();
             let flow = if let Some(queued) = queued {
                 if must_wait(dispatch::is_publish(queued.as_request())) {
-                    self.connection.session.borrow_mut().executing.push_front(queued);
+                    let mut session = self.connection.session.borrow_mut();
+                    if let Some(executing) = &mut session.executing {
+                        executing.left.push_front(queued);
+                    }
                     return (used, Stop::MustWait);
                 }
                 dispatch::run_queued(self.shard, self.connection, queued.as_request())

@@ -18,7 +18,7 @@ pub(crate) async fn serve(shard: Rc<Shard>, connection: Rc<Connection>) {
     let _departure = Departure { shard: &shard, connection: &connection };
     let mut reader = Reader::new(&shard, &connection);
     let reason = reader.run().await;
-    end_subscriptions(&shard, &connection);
+    end_subscriptions_in_turns(&shard, &connection).await;
     if reason.answers_first() {
         finish(&reader).await;
     }
@@ -40,10 +40,22 @@ impl Drop for Departure<'_> {
                 addr,
                 "a command made the connection's task panic; the connection is closed"
             );
+            self.shard.stats().closed[CloseReason::Panic.index()].add(1);
         }
         end_subscriptions(self.shard, self.connection);
         self.shard.leave(self.connection.seat);
     }
+}
+
+/// Subscriptions that are ended before other connections get their turn.
+const ENDED_IN_A_TURN_MAX: usize = 1_000;
+
+/// As [`end_subscriptions`], with the other connections served meanwhile.
+async fn end_subscriptions_in_turns(shard: &Shard, connection: &Connection) {
+    while dispatch::unsubscribe_some(shard, connection.seat, ENDED_IN_A_TURN_MAX) {
+        tokio::task::yield_now().await;
+    }
+    end_subscriptions(shard, connection);
 }
 
 pub(super) fn end_subscriptions(shard: &Shard, connection: &Connection) {

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use carillon_proto::resp::{OwnedRequest, Protocol};
 
+use super::holdings::Held;
 use crate::acl::User;
 
 /// The state of one client between its commands.
@@ -22,7 +23,7 @@ pub(crate) struct Session {
     /// Commands queued since MULTI.
     pub(crate) transaction: Option<Transaction>,
     /// Commands of EXEC that are still to be run, before anything else.
-    pub(crate) executing: VecDeque<OwnedRequest>,
+    pub(crate) executing: Option<Executing>,
     pub(crate) is_monitor: bool,
     pub(crate) connected: Instant,
     pub(crate) last_active: Instant,
@@ -40,12 +41,26 @@ pub(crate) enum Replies {
     Skipping,
 }
 
-#[derive(Debug, Default)]
+/// Commands since MULTI.
+#[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) queued: Vec<OwnedRequest>,
-    pub(crate) bytes: usize,
+    pub(crate) held: Held,
     /// A command could not be queued: EXEC will refuse.
     pub(crate) has_failed: bool,
+}
+
+impl Transaction {
+    pub(crate) fn new(held: Held) -> Self {
+        Self { queued: Vec::new(), held, has_failed: false }
+    }
+}
+
+/// Commands of EXEC.
+#[derive(Debug)]
+pub(crate) struct Executing {
+    pub(crate) left: VecDeque<OwnedRequest>,
+    pub(crate) held: Held,
 }
 
 impl Session {
@@ -61,7 +76,7 @@ impl Session {
             database: 0,
             replies: Replies::On,
             transaction: None,
-            executing: VecDeque::new(),
+            executing: None,
             is_monitor: false,
             connected: now,
             last_active: now,
@@ -72,6 +87,15 @@ impl Session {
     /// Whether the command that is running is answered.
     pub(crate) fn wants_reply(&self) -> bool {
         matches!(self.replies, Replies::On | Replies::SkipNext)
+    }
+
+    /// The next command of EXEC.
+    pub(crate) fn next_executing(&mut self) -> Option<OwnedRequest> {
+        let next = self.executing.as_mut()?.left.pop_front();
+        if next.is_none() {
+            self.executing = None;
+        }
+        next
     }
 
     /// Steps CLIENT REPLY SKIP on, when a command is done.

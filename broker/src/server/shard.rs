@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
     sync::{Arc, atomic::Ordering},
     task::{Poll, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,7 +15,9 @@ use tokio::runtime::LocalOptions;
 use super::{
     CloseReason, Node, Relay, ShardStats,
     connection::Connection,
+    holdings::Holdings,
     inbox::Envelope,
+    patience,
     stream::{Liveness, Socket, Stream},
 };
 use crate::{
@@ -28,9 +30,6 @@ pub(crate) const READ_BYTES: usize = 64 * 1024;
 
 /// Pieces that one write takes at most.
 const SLICES: usize = 64;
-
-/// How often slow clients are looked for.
-const TICK: Duration = Duration::from_secs(1);
 
 /// The state of one shard. Never leaves its thread.
 #[derive(Debug)]
@@ -48,6 +47,8 @@ pub struct Shard {
     /// Connections that this shard has ever taken over.
     adopted: Cell<u64>,
     monitors: RefCell<Vec<Seat>>,
+    /// What connections hold beside what the hub holds for them.
+    pub(super) holdings: Holdings,
     /// What is to be sent to the other shards at the end of the turn.
     pub(super) outgoing: RefCell<Vec<Vec<Envelope>>>,
     flusher: RefCell<Option<Waker>>,
@@ -75,6 +76,7 @@ impl Shard {
             connections: RefCell::default(),
             adopted: Cell::new(0),
             monitors: RefCell::default(),
+            holdings: Holdings::default(),
             outgoing: RefCell::new((0..node.settings.shards).map(|_| Vec::new()).collect()),
             flusher: RefCell::default(),
             relay: RefCell::default(),
@@ -84,7 +86,7 @@ impl Shard {
         });
         runtime.block_on(async {
             tokio::task::spawn_local(flush_turns(Rc::clone(&shard)));
-            tokio::task::spawn_local(tick(Rc::clone(&shard)));
+            tokio::task::spawn_local(patience::tick(Rc::clone(&shard)));
             receive(&shard).await;
         });
     }
@@ -166,8 +168,7 @@ impl Shard {
         }
         self.fences.set(fences);
         for connection in self.connections() {
-            self.hub.borrow_mut().discard_outbox(connection.seat);
-            connection.close(CloseReason::Fenced);
+            self.cut_off(&connection, CloseReason::Fenced);
         }
         false
     }
@@ -203,10 +204,7 @@ impl Shard {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return self.wait_until_writable(connection);
                 }
-                Err(error) => {
-                    self.hub.borrow_mut().discard_outbox(seat);
-                    return connection.close(CloseReason::from_io(&error));
-                }
+                Err(error) => return self.cut_off(connection, CloseReason::from_io(&error)),
             }
         }
     }
@@ -215,45 +213,6 @@ impl Shard {
         connection.is_write_blocked.set(true);
         connection.wake();
         self.close_if_outbox_is_full(connection);
-    }
-
-    fn close_if_outbox_is_full(&self, connection: &Connection) {
-        let pending = self.hub.borrow().outbox(connection.seat).pending_bytes();
-        if self.node.settings.live.outbox_limit().is_above_hard(pending) {
-            self.hub.borrow_mut().discard_outbox(connection.seat);
-            connection.close(CloseReason::OutboxHardLimit);
-        }
-    }
-
-    fn close_if_slow(&self, connection: &Connection, now: Instant) {
-        let limit = self.node.settings.live.outbox_limit();
-        if !limit.is_above_soft(self.hub.borrow().outbox(connection.seat).pending_bytes()) {
-            connection.slow_since.set(None);
-            return;
-        }
-        let since = connection.slow_since.get().unwrap_or(now);
-        connection.slow_since.set(Some(since));
-        if now.duration_since(since) >= Duration::from_secs(limit.soft_s.get()) {
-            self.hub.borrow_mut().discard_outbox(connection.seat);
-            connection.close(CloseReason::OutboxSoftLimit);
-        }
-    }
-
-    /// The setting `timeout`. As in Redis, subscribers and monitors may be quiet for as long as they like, and
-    /// a client whose commands are held back is not the one that is silent.
-    fn close_if_idle(&self, connection: &Connection, now: Instant) {
-        if connection.was_heard.replace(false) {
-            connection.heard.set(now);
-        }
-        let idle_s = self.node.settings.live.idle_s.get();
-        if idle_s == 0 || now.saturating_duration_since(connection.heard.get()).as_secs() < idle_s {
-            return;
-        }
-        let is_exempt =
-            self.hub.borrow().counts(connection.seat).any() || connection.session.borrow().is_monitor;
-        if !is_exempt && !connection.is_held_back.get() {
-            connection.close(CloseReason::Idle);
-        }
     }
 
     fn append_to_monitors(&self, line: &[u8]) {
@@ -289,6 +248,7 @@ impl Shard {
                 }
             }
         }
+        self.keep_to_the_budget();
     }
 
     fn open(self: &Rc<Self>, envelope: Envelope) {
@@ -328,15 +288,16 @@ impl Shard {
         let stream = match Stream::new(socket.kind, self.liveness()) {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::warn!(client = id, addr = socket.peer, %error, "a connection could not be set up");
+                tracing::warn!(client = id, addr = socket.caller.peer, %error, "a connection could not be set up");
                 self.node.release();
                 return;
             }
         };
         let seat = self.hub.borrow_mut().connect();
         let users = Arc::clone(&self.users.borrow());
-        let default = users.default_user();
-        let connection = Rc::new(Connection::new(id, seat, stream, socket.peer, socket.local, default));
+        let (caller, held) = (socket.caller, self.holdings.part());
+        let connection = Connection::new(id, seat, stream, caller, held, users.default_user());
+        let connection = Rc::new(connection);
         connection.is_leaving.set(self.is_draining.get());
         let mut connections = self.connections.borrow_mut();
         if connections.len() <= seat {
@@ -361,19 +322,6 @@ async fn flush_turns(shard: Rc<Shard>) {
         Poll::Pending
     })
     .await;
-}
-
-/// Looks once a second for clients that are too slow, or say nothing.
-async fn tick(shard: Rc<Shard>) {
-    let mut interval = tokio::time::interval(TICK);
-    loop {
-        interval.tick().await;
-        let now = Instant::now();
-        for connection in shard.connections() {
-            shard.close_if_slow(&connection, now);
-            shard.close_if_idle(&connection, now);
-        }
-    }
 }
 
 /// Takes what arrives from other threads, until the shard ends.

@@ -84,6 +84,8 @@ pub struct ShardStats {
     pub closed: [Counter; CloseReason::ALL.len()],
     /// Calls of each command, by [`CommandId`].
     pub by_command: CommandTable,
+    /// Bytes that the shard's clients make it hold, at the end of its last turn.
+    pub held_bytes: AtomicU64,
 }
 
 /// Statistics of every command of the table.
@@ -133,6 +135,7 @@ impl ShardStats {
             delivered,
             closed,
             by_command,
+            held_bytes: _,
         } = self;
         let counters =
             [connections, commands, errors, reads, writes, input_bytes, output_bytes, published, delivered];

@@ -14,6 +14,8 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
+use super::addresses::Place;
+
 /// How a dead peer is told from a quiet one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Liveness {
@@ -30,10 +32,18 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) kind: SocketKind,
+    pub(crate) caller: Caller,
+}
+
+/// Who a connection is from.
+#[derive(Debug)]
+pub(crate) struct Caller {
     /// The client's address as CLIENT LIST shows it.
     pub(crate) peer: String,
     /// The address it connected to.
     pub(crate) local: Arc<str>,
+    /// Its place among the connections of the same address; none on a Unix socket.
+    pub(crate) place: Option<Place>,
 }
 
 #[derive(Debug)]

@@ -38,6 +38,7 @@ use self::{
     target::Target,
 };
 use super::{CliError, print_line};
+use crate::open_files;
 
 /// Files that a process may open beyond its connections: those of the tool itself.
 const SPARE_FILES: u64 = 64;
@@ -91,14 +92,10 @@ fn rounds(settings: &BenchSettings, targets: Vec<Target>) -> Result<Vec<Results>
 
 /// Raises how many files this process may open as far as the connections need it.
 fn allow_connections(settings: &BenchSettings) -> Result<(), CliError> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let needed = u64::from(settings.publishers) + u64::from(settings.subscribers) + SPARE_FILES;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
+    let allowed = open_files::allow(needed);
+    if allowed >= needed {
         return Ok(());
     }
-    let raised = Rlimit { current: Some(needed), maximum: limit.maximum };
-    setrlimit(Resource::Nofile, raised).map_err(|error| {
-        CliError::Bench(format!("{needed} open files are needed and not allowed ({error}); see ulimit -n"))
-    })
+    Err(CliError::Bench(format!("{needed} open files are needed and {allowed} are allowed; see ulimit -n")))
 }

@@ -292,7 +292,7 @@ pub(in crate::server) fn describe(shard: &Shard, connection: &Connection) -> Vec
         flags.push('N');
     }
     let multi = session.transaction.as_ref().map_or(-1, |transaction| transaction.queued.len() as i64);
-    let multi_bytes = session.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
+    let multi_bytes = session.transaction.as_ref().map_or(0, |transaction| transaction.held.get());
     let (pending, pieces) = (outbox.pending_bytes(), outbox.pieces());
     format!(
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} \

@@ -28,6 +28,7 @@ fn settings(node: &Node) -> Vec<(&'static str, String)> {
         ("loglevel", level_name(LevelFilter::current()).into()),
         ("maxclients", live.clients_max.get().to_string()),
         ("maxmemory", "0".into()),
+        ("maxmemory-clients", live.limits.clients_bytes.get().to_string()),
         ("maxmemory-policy", "noeviction".into()),
         ("port", settings.tcp_port.to_string()),
         ("proto-max-bulk-len", settings.argument_bytes_max.to_string()),
@@ -112,7 +113,7 @@ pub(super) fn set(call: &Call<'_>) -> Flow {
     }
     let (passwords, others): (Vec<_>, Vec<_>) =
         changes.into_iter().partition(|change| matches!(change, Change::Password(_)));
-    let Some(Change::Password(password)) = passwords.into_iter().next() else {
+    let Some(Change::Password(Secret(password))) = passwords.into_iter().next() else {
         others.into_iter().for_each(|change| change.apply(&node.settings.live));
         return call.ok();
     };
@@ -149,7 +150,9 @@ fn failure(name: &str, reason: &str) -> String {
 }
 
 /// A new value that has been checked.
+#[derive(Debug)]
 enum Change {
+    ClientsBytes(u64),
     ClientsMax(u64),
     IdleSeconds(u64),
     KeepaliveSeconds(u64),
@@ -157,19 +160,15 @@ enum Change {
     /// Place of a class in `OUTBOX_CLASSES`, hard limit, soft limit, seconds.
     OutboxLimits(Vec<(usize, [u64; 3])>),
     /// The default user's password, which goes where users are kept.
-    Password(Vec<u8>),
+    Password(Secret),
 }
 
-impl std::fmt::Debug for Change {
+/// A password on its way to its hash: not for the log.
+struct Secret(Vec<u8>);
+
+impl std::fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::ClientsMax(count) => write!(formatter, "maxclients {count}"),
-            Self::IdleSeconds(seconds) => write!(formatter, "timeout {seconds}"),
-            Self::KeepaliveSeconds(seconds) => write!(formatter, "tcp-keepalive {seconds}"),
-            Self::LogLevel(level) => write!(formatter, "loglevel {level}"),
-            Self::OutboxLimits(limits) => write!(formatter, "client-output-buffer-limit {limits:?}"),
-            Self::Password(_) => formatter.write_str("requirepass (redacted)"),
-        }
+        formatter.write_str("(redacted)")
     }
 }
 
@@ -181,8 +180,11 @@ impl Change {
             "loglevel" => Self::LogLevel(parse_level(value)?),
             // What CONFIG GET told is no password: to set it as one would lock everybody out.
             "requirepass" if value == PASSWORD_SET.as_bytes() => return Ok(None),
-            "requirepass" => Self::Password(value.to_vec()),
+            "requirepass" => Self::Password(Secret(value.to_vec())),
             "maxclients" => Self::ClientsMax(parse_number(value, 1, u32::MAX.into())?),
+            "maxmemory-clients" => {
+                Self::ClientsBytes(parse_bytes(value).ok_or("argument must be a memory value")?)
+            }
             "tcp-keepalive" => Self::KeepaliveSeconds(parse_number(value, 0, i32::MAX.into())?),
             "timeout" => Self::IdleSeconds(parse_number(value, 0, i32::MAX.into())?),
             _ => return Ok(None),
@@ -191,6 +193,7 @@ impl Change {
 
     fn apply(self, live: &LiveSettings) {
         match self {
+            Self::ClientsBytes(bytes) => live.limits.clients_bytes.set(bytes),
             Self::ClientsMax(count) => live.clients_max.set(count),
             Self::IdleSeconds(seconds) => live.idle_s.set(seconds),
             Self::KeepaliveSeconds(seconds) => live.keepalive_s.set(seconds),

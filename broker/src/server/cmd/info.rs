@@ -101,7 +101,8 @@ fn stats(node: &Node, text: &mut String) {
     field(text, "total_reads_processed", node.total(|stats| stats.reads.get()));
     field(text, "total_writes_processed", node.total(|stats| stats.writes.get()));
     field(text, "total_error_replies", node.total(|stats| stats.errors.get()));
-    field(text, "rejected_connections", node.refused());
+    let refused: u64 = CloseReason::ALL.into_iter().map(|reason| node.refused(reason)).sum();
+    field(text, "rejected_connections", refused);
     for nothing in ["expired_keys", "evicted_keys", "keyspace_hits", "keyspace_misses"] {
         field(text, nothing, 0);
     }

@@ -3,11 +3,17 @@
 
 use crate::{
     hub::ChannelKind,
-    server::dispatch::{Call, Flow},
+    server::{
+        CloseReason, Limits,
+        dispatch::{Call, Flow},
+    },
 };
 
 /// Publishes and answers with the number of receivers.
 pub(super) fn publish(call: &Call<'_>, kind: ChannelKind) -> Flow {
+    if Limits::is_above(call.arg(1).len(), &call.shard.node.settings.live.limits.channel_bytes) {
+        return Flow::Close(CloseReason::NameTooLong);
+    }
     call.connection.publish(call.shard, kind, call.arg(1), call.arg(2));
     Flow::Continue
 }

@@ -1,5 +1,7 @@
 //! Commands about the connection as a whole.
 
+use std::sync::atomic::Ordering;
+
 use carillon_proto::resp::{Protocol, parse_integer};
 
 use super::client::{NAME_ERROR, is_valid_name};
@@ -167,7 +169,12 @@ pub(super) fn monitor(call: &Call<'_>) -> Flow {
     if call.is_queued {
         return call.error("ERR MONITOR isn't allowed for DENY BLOCKING client");
     }
-    if !std::mem::replace(&mut call.connection.session.borrow_mut().is_monitor, true) {
+    if !call.connection.session.borrow().is_monitor {
+        let (node, monitors_max) = (&call.shard.node, call.shard.node.settings.live.limits.monitors.get());
+        if node.monitors.load(Ordering::SeqCst) as u64 >= monitors_max {
+            return call.error(format!("ERR there are {monitors_max} monitors already (monitors-max)"));
+        }
+        call.connection.session.borrow_mut().is_monitor = true;
         call.shard.add_monitor(call.connection.seat);
     }
     call.ok()

@@ -17,7 +17,9 @@ pub(super) fn subscribe(call: &Call<'_>, kind: SubscriptionKind) -> Flow {
     };
     let seat = call.connection.seat;
     for name in call.request.args(1) {
-        dispatch::subscribe(call.shard, seat, kind, name);
+        if let Err(reason) = dispatch::subscribe(call.shard, seat, kind, name) {
+            return Flow::Close(reason);
+        }
         confirm(call, kind, verb, Some(name));
     }
     Flow::Continue

@@ -3,14 +3,14 @@
 
 use crate::server::{
     dispatch::{Call, Flow},
-    session::Transaction,
+    session::{Executing, Transaction},
 };
 
 pub(super) fn multi(call: &Call<'_>) -> Flow {
     if call.connection.session.borrow().transaction.is_some() {
         return call.error("ERR MULTI calls can not be nested");
     }
-    call.connection.session.borrow_mut().transaction = Some(Transaction::default());
+    call.connection.session.borrow_mut().transaction = Some(Transaction::new(call.shard.holdings.part()));
     call.ok()
 }
 
@@ -25,7 +25,8 @@ pub(super) fn exec(call: &Call<'_>) -> Flow {
         }
         Some(transaction) => {
             let flow = call.reply(|reply| reply.array(transaction.queued.len()));
-            call.connection.session.borrow_mut().executing = transaction.queued.into();
+            let Transaction { queued, held, .. } = transaction;
+            call.connection.session.borrow_mut().executing = Some(Executing { left: queued.into(), held });
             flow
         }
     }

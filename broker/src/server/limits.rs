@@ -1,0 +1,35 @@
+//! What clients may take of a node. Every bound is a setting; its default and the reason for it are told there.
+
+use super::live::Setting;
+
+/// Bounds that hold for every client, or for all of them together. 0 means no bound unless said otherwise.
+#[derive(Debug, Default)]
+pub struct Limits {
+    /// Connections from one address at a time; Unix sockets are not counted.
+    pub clients_per_address: Setting,
+    /// New connections taken in a second; more of them wait in the kernel's queue.
+    pub accepts_per_s: Setting,
+    /// Bytes that all clients together may make the node hold: messages and replies they have not read, requests that
+    /// are not complete, queued transactions, subscriptions. Above it the client that holds most is closed.
+    pub clients_bytes: Setting,
+    /// Subscriptions of one client.
+    pub subscriptions: Setting,
+    /// Patterns of one client.
+    pub patterns: Setting,
+    /// Bytes of a channel's name.
+    pub channel_bytes: Setting,
+    /// Bytes of a pattern.
+    pub pattern_bytes: Setting,
+    /// Bytes of the commands that one client has queued since MULTI; 0 allows none.
+    pub transaction_bytes: Setting,
+    /// Clients that may be in MONITOR at a time; 0 allows none.
+    pub monitors: Setting,
+}
+
+impl Limits {
+    /// Whether `count` is more than `limit` allows.
+    pub(crate) fn is_above(count: usize, limit: &Setting) -> bool {
+        let limit = limit.get();
+        limit > 0 && count as u64 > limit
+    }
+}
