@@ -22,7 +22,7 @@ use crate::{
         RaftTimes,
         store::{Disk, set_aside},
     },
-    server::{Listeners, Node},
+    server::{ClientAddrs, Listeners, Node},
 };
 
 /// A member that is removed and starts anew waits this long, so that it does not do so in a tight circle.
@@ -153,11 +153,7 @@ impl MemberNode {
     }
 
     /// Keeps the client port open whenever the node is in the view, until the node stops.
-    pub(super) async fn keep_port(
-        &self,
-        settings: &ServeSettings,
-        addr: std::net::SocketAddr,
-    ) -> std::io::Result<()> {
+    pub(super) async fn keep_port(&self, addrs: ClientAddrs) -> std::io::Result<()> {
         let mut is_open = self.clients.is_open.subscribe();
         loop {
             tokio::select! {
@@ -167,7 +163,7 @@ impl MemberNode {
                 () = self.node.stopped() => return std::future::pending().await,
                 changed = is_open.wait_for(|is_open| *is_open) => if changed.is_err() { return Ok(()) },
             }
-            let listeners = match Listeners::bind(addr, settings.client_unix.as_deref()) {
+            let listeners = match Listeners::bind(addrs.clone()) {
                 Ok(listeners) => listeners,
                 Err(error) => {
                     tracing::error!(%error, "the client port cannot be opened; trying again");

@@ -7,25 +7,25 @@ mod machine;
 mod member;
 mod metrics;
 mod plane;
+mod ports;
 mod users;
 
-use std::{io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 
 use ahash::RandomState;
 use serde_json::{Value, json};
 
 use crate::{
-    acl::{User, Users},
     admin::{Admin, AdminError, Metric, Source},
     cluster::{ClusterNode, Condition, StartError},
     config::{ServeSettings, SettingsError},
     mesh::quic::EndpointError,
     raft::store::{Disk, DiskError, set_aside},
-    server::{Limits, ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, OutboxLimit, Setting},
+    server::{
+        Limits, ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, OutboxLimit, Setting, TlsError,
+    },
 };
-use cluster_users::{ClusterUserStore, ClusterUsers};
 use member::MemberNode;
-use users::LocalUsers;
 
 pub use dev::dev;
 pub use users::AccessError;
@@ -44,6 +44,9 @@ pub enum RunError {
     /// Who may do what.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The client port's certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The admin address could not be listened on.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -81,7 +84,7 @@ impl RunError {
     /// The exit status, from sysexits.h: 64 for settings, 70 for a corrupt store, 1 for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Access(_) => 64,
+            Self::Settings(_) | Self::Access(_) | Self::Tls(_) => 64,
             Self::Corrupt { .. } => 70,
             _ => 1,
         }
@@ -99,28 +102,30 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     settings.cluster.check()?;
     let is_member = settings.cluster.peer_addr.is_some();
     // A member's port opens when it is in the view: until then no client may get as far as the backlog.
-    let listeners = if is_member {
-        None
-    } else {
-        Some(Listeners::bind(settings.client_addr, settings.client_unix.as_deref())?)
-    };
-    let client_addr = match &listeners {
-        Some(listeners) => listeners.addr,
-        None => Listeners::check(settings.client_addr)?,
+    let listeners = if is_member { None } else { Some(Listeners::bind(ports::client_addrs(settings))?) };
+    let client_addrs = match &listeners {
+        Some(listeners) => listeners.addrs.clone(),
+        None => ports::client_addrs(settings).check()?,
     };
     let admin = Admin::bind(settings.admin_addr).await?;
     // Whatever may be wrong with the settings is found before anything is written.
     let credentials = is_member.then(|| member::credentials(&settings.cluster)).transpose()?;
     let default = users::default_user(&settings.access)?;
+    let tls = ports::load_tls(settings)?;
     let disk = open_disk(settings, is_member)?;
-    let node_settings = node_settings(settings, client_addr.port(), log);
+    let node_settings = node_settings(settings, client_addrs.port(), log);
     let node = Node::new(node_settings, is_member, RandomState::new(), random_hex()?);
-    let users = start_users(settings, client_addr, &node, &disk, default).await?;
+    let users = users::start(settings, &client_addrs, &node, &disk, default).await?;
+    if let Some(tls) = tls {
+        let _ = node.tls.set(tls);
+        tokio::spawn(ports::reload_on_hangup(Arc::clone(&node))?);
+    }
     let shards = node.start()?;
     tokio::spawn(stop_on_signal(Arc::clone(&node))?);
     tracing::info!(
         name = settings.name,
-        %client_addr,
+        client_addr = client_addrs.plain.map(tracing::field::display),
+        tls_addr = client_addrs.tls.map(tracing::field::display),
         admin_addr = %admin.addr,
         data_dir = %disk.path().display(),
         shards = settings.shards,
@@ -141,7 +146,7 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
         (Some(member), _) => {
             tokio::select! {
                 ended = member.run(settings, disk) => ended,
-                ended = member.keep_port(settings, client_addr) => ended.map_err(RunError::from),
+                ended = member.keep_port(client_addrs) => ended.map_err(RunError::from),
                 () = stopped_and_left(&node, member, settings) => Ok(()),
             }
         }
@@ -154,31 +159,6 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     admin.abort();
     tracing::info!("stopped");
     result
-}
-
-/// Begins with the users of the one place where they are kept, and returns the cluster's if that is the place.
-async fn start_users(
-    settings: &ServeSettings,
-    client_addr: SocketAddr,
-    node: &Arc<Node>,
-    disk: &Disk,
-    default: User,
-) -> Result<Option<Arc<ClusterUsers>>, RunError> {
-    let local = match &settings.access.acl_file {
-        Some(path) => LocalUsers::in_file(node, path, default)?,
-        None if settings.cluster.peer_addr.is_none() => LocalUsers::in_folder(node, disk, default)?,
-        None => {
-            // What the cluster keeps is not known yet; it was founded with the same settings.
-            users::check_open(&settings.access, client_addr, &default)?;
-            let users = ClusterUsers::new(node, default.clone());
-            drop(node.install_users(Users::new(default, [])));
-            node.set_user_store(Arc::new(ClusterUserStore(Arc::clone(&users))));
-            return Ok(Some(users));
-        }
-    };
-    let default = local.start(node).await;
-    users::check_open(&settings.access, client_addr, &default)?;
-    Ok(None)
 }
 
 async fn stopped_and_left(node: &Node, member: &MemberNode, settings: &ServeSettings) {

@@ -10,11 +10,12 @@ use std::{
 
 use tokio::sync::Mutex;
 
+use super::cluster_users::{ClusterUserStore, ClusterUsers};
 use crate::{
-    acl::{Change, Changed, DEFAULT, FileError, Known, User, UserTable, parse_file, write_file},
-    config::AccessFlags,
+    acl::{Change, Changed, DEFAULT, FileError, Known, User, UserTable, Users, parse_file, write_file},
+    config::{AccessFlags, ServeSettings, TlsClientAuth},
     raft::store::Disk,
-    server::{Answer, Node, StoreError, UserStore},
+    server::{Answer, ClientAddrs, Node, StoreError, UserStore},
 };
 
 /// Where the table lies in the data folder of a node on its own. A folder without it has no users.
@@ -44,7 +45,7 @@ pub enum AccessError {
     NoPassword(PathBuf),
     /// Strangers could do what they like.
     #[error(
-        "--client-addr {0} can be reached from other machines, and clients need no password: give them one with \
+        "{0} can be reached from other machines, and clients need no password: give them one with \
          --password-file or --acl-file, or say --allow-anonymous"
     )]
     Open(SocketAddr),
@@ -66,10 +67,40 @@ pub(super) fn default_user(flags: &AccessFlags) -> Result<User, AccessError> {
     Ok(default)
 }
 
+/// Begins with the users of the one place where they are kept, and returns the cluster's if that is the place.
+pub(super) async fn start(
+    settings: &ServeSettings,
+    addrs: &ClientAddrs,
+    node: &Arc<Node>,
+    disk: &Disk,
+    default: User,
+) -> Result<Option<Arc<ClusterUsers>>, super::RunError> {
+    let local = match &settings.access.acl_file {
+        Some(path) => LocalUsers::in_file(node, path, default)?,
+        None if settings.cluster.peer_addr.is_none() => LocalUsers::in_folder(node, disk, default)?,
+        None => {
+            // What the cluster keeps is not known yet; it was founded with the same settings.
+            check_open(settings, addrs, &default)?;
+            let users = ClusterUsers::new(node, default.clone());
+            drop(node.install_users(Users::new(default, [])));
+            node.set_user_store(Arc::new(ClusterUserStore(Arc::clone(&users))));
+            return Ok(Some(users));
+        }
+    };
+    let default = local.start(node).await;
+    check_open(settings, addrs, &default)?;
+    Ok(None)
+}
+
 /// Refuses an address that others can reach, if whoever comes may do anything.
-pub(super) fn check_open(flags: &AccessFlags, addr: SocketAddr, default: &User) -> Result<(), AccessError> {
-    let is_open = default.is_open() && !addr.ip().to_canonical().is_loopback();
-    if is_open && !flags.allow_anonymous { Err(AccessError::Open(addr)) } else { Ok(()) }
+fn check_open(settings: &ServeSettings, addrs: &ClientAddrs, default: &User) -> Result<(), AccessError> {
+    if !default.is_open() || settings.access.allow_anonymous {
+        return Ok(());
+    }
+    // A client that had to show a certificate is no stranger.
+    let tls = addrs.tls.filter(|_| settings.tls.tls_client_auth != TlsClientAuth::Required);
+    let open = addrs.plain.into_iter().chain(tls).find(|addr| !addr.ip().to_canonical().is_loopback());
+    open.map_or(Ok(()), |addr| Err(AccessError::Open(addr)))
 }
 
 /// The users of one node.

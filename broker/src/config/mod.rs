@@ -9,11 +9,13 @@ mod access;
 mod cluster;
 mod dev;
 mod limits;
+mod tls;
 
 pub use access::AccessFlags;
 pub use cluster::{ClusterFlags, SettingsError};
 pub use dev::DevSettings;
 pub use limits::LimitFlags;
+pub use tls::{TlsClientAuth, TlsFlags};
 
 use crate::cli::{AdminSettings, BenchSettings, PublishSettings, SubscribeSettings};
 
@@ -71,6 +73,9 @@ pub struct ServeSettings {
     /// Settings of users.
     #[command(flatten, next_help_heading = "Users")]
     pub access: AccessFlags,
+    /// Settings of TLS.
+    #[command(flatten, next_help_heading = "TLS")]
+    pub tls: TlsFlags,
     /// Folder for what the node keeps; made if it is not there.
     #[arg(long, env = "CARILLON_DATA_DIR", default_value = "carillon-data")]
     pub data_dir: PathBuf,

@@ -47,11 +47,15 @@ pub enum CloseReason {
     UserRemoved,
     /// The client is subscribed to something that its user may not hear any more.
     AccessRevoked,
+    /// The client's TLS is wrong: its certificate, its versions, or it speaks none.
+    TlsError,
+    /// The client did not finish the handshake of TLS in time.
+    TlsTimeout,
 }
 
 impl CloseReason {
     /// Every reason, in the order of [`index`](Self::index).
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Quit,
         Self::PeerClosed,
         Self::PeerReset,
@@ -73,6 +77,8 @@ impl CloseReason {
         Self::Fenced,
         Self::UserRemoved,
         Self::AccessRevoked,
+        Self::TlsError,
+        Self::TlsTimeout,
     ];
 
     /// The reason's place in [`ALL`](Self::ALL).
@@ -104,6 +110,8 @@ impl CloseReason {
             Self::Fenced => "fenced",
             Self::UserRemoved => "user_removed",
             Self::AccessRevoked => "access_revoked",
+            Self::TlsError => "tls_error",
+            Self::TlsTimeout => "tls_timeout",
         }
     }
 
@@ -111,6 +119,8 @@ impl CloseReason {
     pub fn from_io(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable => Self::PeerSilent,
+            // Of what a socket can say, only TLS says this.
+            io::ErrorKind::InvalidData => Self::TlsError,
             _ => Self::PeerReset,
         }
     }

@@ -110,6 +110,7 @@ pub(super) async fn tick(shard: Rc<Shard>) {
         for connection in shard.connections() {
             shard.close_if_slow(&connection, now);
             shard.close_if_idle(&connection, now);
+            shard.close_if_handshake_is_late(&connection, now);
         }
         shard.keep_to_the_budget();
     }

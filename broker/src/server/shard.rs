@@ -180,7 +180,8 @@ impl Shard {
     pub(crate) fn write(&self, connection: &Connection) {
         let seat = connection.seat;
         loop {
-            if self.hub.borrow().outbox(seat).pending_bytes() == 0 {
+            let is_empty = self.hub.borrow().outbox(seat).pending_bytes() == 0;
+            if is_empty && !connection.stream.has_unsent() {
                 if connection.waits_for_room.get() {
                     connection.wake();
                 }
@@ -189,7 +190,9 @@ impl Shard {
             if !self.check_gate() {
                 return;
             }
-            let result = {
+            let result = if is_empty {
+                connection.stream.send_unsent().map(|()| 0)
+            } else {
                 let hub = self.hub.borrow();
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let filled = hub.outbox(seat).slices(&mut slices);
@@ -285,7 +288,7 @@ impl Shard {
     fn adopt(self: &Rc<Self>, socket: Socket) {
         let id = self.next_client();
         self.stats().connections.add(1);
-        let stream = match Stream::new(socket.kind, self.liveness()) {
+        let stream = match Stream::new(socket.kind, self.liveness(), self.node.tls.get()) {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(client = id, addr = socket.caller.peer, %error, "a connection could not be set up");
