@@ -41,6 +41,17 @@ impl Server {
         })
     }
 
+    /// Starts `carillon serve` on an address with TLS, with more `flags`.
+    pub fn carillon_tls_only(flags: &[&str]) -> Self {
+        let binary = carillon_binary();
+        Self::start(|addr| {
+            let mut command = Command::new(&binary);
+            command.args(["serve", "--log-level", "warn", "--admin-addr", "127.0.0.1:0"]);
+            command.args(["--tls-addr", &addr.to_string()]).args(flags);
+            command
+        })
+    }
+
     /// Starts redis-server, the reference.
     pub fn redis() -> Self {
         Self::redis_with(&[])

@@ -31,9 +31,7 @@ impl Denied {
     pub fn text_at_exec(self) -> String {
         let reason = match self {
             Self::Command => "no permission to execute the command",
-            Self::Channel(_) => {
-                "no permission to access one of the channels used as arguments to the command"
-            }
+            Self::Channel(_) => "no permission to access one of the channels used as arguments",
         };
         format!(
             "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. \

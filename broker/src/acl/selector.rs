@@ -58,6 +58,11 @@ impl Selector {
 
     /// Applies a rule. One that is refused may have no effect.
     pub(super) fn apply(&mut self, rule: &[u8], known: Known) -> Result<(), RuleError> {
+        if has_spaces(rule) {
+            // Told again, it would be two rules.
+            let names_command = matches!(rule, [b'+' | b'-', ..]);
+            return Err(if names_command { RuleError::UnknownName } else { RuleError::Syntax });
+        }
         match rule.to_ascii_lowercase().as_slice() {
             b"allkeys" | b"~*" => {
                 self.all_keys = true;
@@ -132,7 +137,7 @@ impl Selector {
             }
         }
         let text = &rule[tilde + 1..];
-        if has_spaces(text) || !reads && !writes {
+        if !reads && !writes {
             return Err(RuleError::Syntax);
         }
         match self.keys.iter_mut().find(|keys| *keys.text == *text) {
@@ -148,9 +153,6 @@ impl Selector {
     fn add_channels(&mut self, pattern: &[u8]) -> Result<(), RuleError> {
         if self.all_channels {
             return Err(RuleError::ChannelsAfterAll);
-        }
-        if has_spaces(pattern) {
-            return Err(RuleError::Syntax);
         }
         if !self.channels.iter().any(|channel| *channel.text == *pattern) {
             self.channels.push(ChannelPattern { text: pattern.into(), glob: Glob::new(pattern) });

@@ -1,6 +1,6 @@
 //! What is kept of users: the same on a disk, in Raft's log and snapshots, and in an ACL file.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,12 @@ const USERS_MAX: usize = 10_000;
 /// Longest description of a user, in bytes. It is sent to every node and checked for every command of the user.
 const USER_BYTES_MAX: usize = 64 * 1024;
 
+/// Changes whose numbers are remembered: many more than can be on their way at a time, since each waits at most for some
+/// seconds.
+const RECENT_MAX: usize = 64;
+
 /// A change of users. Names and rules are bytes in the form of [`to_text`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// ACL SETUSER. Rules hold no passwords, only hashes.
     Set {
@@ -34,8 +38,20 @@ pub enum Change {
     },
 }
 
+/// Log entries are shown in logs, where hashes of passwords have no place.
+impl fmt::Debug for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set { name, rules, .. } => {
+                write!(formatter, "Set({name:?}, {} rules)", rules.len())
+            }
+            Self::Delete { names } => write!(formatter, "Delete({names:?})"),
+        }
+    }
+}
+
 /// What has come of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     /// The table's number from then on.
     pub revision: u64,
@@ -77,6 +93,9 @@ pub struct UserTable {
     /// How often it has changed.
     pub revision: u64,
     users: BTreeMap<String, Kept>,
+    /// The latest changes that had a number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    recent: Vec<(u64, Changed)>,
 }
 
 impl UserTable {
@@ -89,7 +108,20 @@ impl UserTable {
             let created = self.users.get(&name).map_or(revision, |kept| kept.created);
             (name, Kept { created, rules: to_text(&user.describe()) })
         });
-        Self { revision, users: kept.collect() }
+        Self { revision, users: kept.collect(), recent: Vec::new() }
+    }
+
+    /// Makes a change once: whoever does not know whether a change was made asks for it again, with the same number.
+    pub fn apply_once(&mut self, number: u64, change: &Change) -> Result<Changed, ChangeError> {
+        if let Some((_, changed)) = self.recent.iter().find(|(known, _)| *known == number) {
+            return Ok(*changed);
+        }
+        let changed = self.apply(change)?;
+        if self.recent.len() >= RECENT_MAX {
+            self.recent.remove(0);
+        }
+        self.recent.push((number, changed));
+        Ok(changed)
     }
 
     /// Makes a change, or none if any of it is refused.

@@ -132,16 +132,16 @@ fn passwords_are_added_removed_and_kept_as_hashes() {
     let mut bob = user("on >one >two >one");
     assert!(bob.accepts(b"one") && bob.accepts(b"two") && !bob.accepts(b"three") && !bob.accepts(b""));
     assert_eq!(bob.passwords().len(), 2);
-    bob.apply(b"<one", Known::Table).unwrap();
+    bob.apply(b"<one", Known::Table).expect("a rule");
     assert!(!bob.accepts(b"one") && bob.accepts(b"two"));
     assert_eq!(bob.apply(b"<one", Known::Table), Err(RuleError::NoSuchPassword));
     let hash = PasswordHash::of(b"two").to_string();
     assert_eq!(hash, "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3");
-    bob.apply(format!("!{hash}").as_bytes(), Known::Table).unwrap();
+    bob.apply(format!("!{hash}").as_bytes(), Known::Table).expect("a rule");
     assert!(!bob.accepts(b"two"));
-    bob.apply(b"nopass", Known::Table).unwrap();
+    bob.apply(b"nopass", Known::Table).expect("a rule");
     assert!(bob.accepts(b"anything") && bob.is_open());
-    bob.apply(b"off", Known::Table).unwrap();
+    bob.apply(b"off", Known::Table).expect("a rule");
     assert!(!bob.accepts(b"anything") && !bob.is_open());
     assert!(!format!("{:?}", user("on >secret")).contains("secret"));
     assert_eq!(without_plain_passwords(b">two".to_vec()), format!("#{hash}").into_bytes());
@@ -164,6 +164,9 @@ fn what_is_no_rule_is_refused_in_redis_words() {
     assert_eq!(error(&["%X~a"]), RuleError::Syntax);
     assert_eq!(error(&["%~a"]), RuleError::Syntax);
     assert_eq!(error(&["(+ping zzz)"]), RuleError::Syntax);
+    assert_eq!(error(&["(&a) +ping)"]), RuleError::Syntax);
+    assert_eq!(error(&["+select|0 1"]), RuleError::UnknownName);
+    assert!(!is_valid_name(b"a b") && !is_valid_name(b""));
     assert_eq!(user("%R~a %W~a %r~b ~c").describe(), b"off ~a %R~b ~c resetchannels -@all");
 }
 
@@ -171,10 +174,10 @@ fn what_is_no_rule_is_refused_in_redis_words() {
 fn files_are_read_and_written_in_redis_form() {
     let text = b"# users\n\nuser default off\nuser bob on #3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3 \
         ~* resetchannels &a -@all +publish (resetchannels &b -@all +ping)\r\n";
-    let users = parse_file(text).unwrap();
+    let users = parse_file(text).expect("a file");
     assert_eq!(users.len(), 2);
     let written = write_file(&users);
-    assert_eq!(write_file(&parse_file(&written).unwrap()), written);
+    assert_eq!(write_file(&parse_file(&written).expect("a file")), written);
     for (text, line) in [
         ("bob on", 1),
         ("user a on\nuser", 2),
@@ -222,20 +225,25 @@ fn set(name: &str, rules: &[&str]) -> Change {
 #[test]
 fn a_table_keeps_users_and_tells_one_from_its_namesake_before() {
     let mut table = UserTable::default();
-    table.apply(&set("bob", &["on", "nopass", "&a\u{e9}", "+newcommand", "+publish"])).unwrap();
-    let json = serde_json::to_string(&table).unwrap();
-    assert_eq!(serde_json::from_str::<UserTable>(&json).unwrap(), table);
+    table.apply(&set("bob", &["on", "nopass", "&a\u{e9}", "+newcommand", "+publish"])).expect("a change");
+    let json = serde_json::to_string(&table).expect("JSON");
+    assert_eq!(serde_json::from_str::<UserTable>(&json).expect("a table"), table);
     let users = table.users(User::unrestricted(DEFAULT));
-    let bob = users.get(b"bob").unwrap();
+    let bob = users.get(b"bob").expect("a user");
     assert_eq!(bob.describe(), b"on nopass resetchannels &a\xe9 -@all +newcommand +publish");
     assert!(users.authenticate(b"bob", b"x").is_some() && users.default_user().is_open());
     let refused = table.apply(&set("bob", &["off", "<nope"]));
     assert!(matches!(refused, Err(ChangeError::Rule { error: RuleError::NoSuchPassword, .. })));
-    assert!(table.users(User::new(DEFAULT)).get(b"bob").unwrap().is_open(), "all of a change, or nothing");
-    let removed = table.apply(&Change::Delete { names: vec!["bob".into(), "eve".into()] }).unwrap();
+    assert!(table.users(User::new(DEFAULT)).get(b"bob").expect("a user").is_open(), "all of a change, or nothing");
+    let removed = table.apply(&Change::Delete { names: vec!["bob".into(), "eve".into()] }).expect("a change");
     assert_eq!(removed.removed, 1);
-    table.apply(&set("bob", &[])).unwrap();
-    assert_ne!(table.users(User::new(DEFAULT)).get(b"bob").unwrap().created, bob.created);
+    table.apply(&set("bob", &[])).expect("a change");
+    assert_ne!(table.users(User::new(DEFAULT)).get(b"bob").expect("a user").created, bob.created);
+    let select = set("bob", &["(+ping)"]);
+    let first = table.apply_once(7, &select).expect("a change");
+    assert_eq!(table.apply_once(7, &select), Ok(first), "asked for again, it is made once");
+    assert_ne!(table.apply_once(8, &select), Ok(first));
+    assert_eq!(table.users(User::new(DEFAULT)).get(b"bob").expect("a user").more_selectors().len(), 2);
     let huge = format!("&{}", "x".repeat(70_000));
     assert_eq!(table.apply(&set("bob", &[&huge])), Err(ChangeError::TooManyRules("bob".into())));
 }
@@ -261,7 +269,8 @@ fn rule() -> impl Strategy<Value = String> {
         "&[ab*]{1,2}",
         "(%R|%W|)~[ab*]{1,2}",
         "\\((\\+ping|-@all|&a|\\+@all -ping)\\)",
-        "[a-z+@|&~%()]{0,6}",
+        "[a-z+@|&~%() ]{0,6}",
+        "\\([&~+a) (]{0,6}\\)",
     ]
 }
 

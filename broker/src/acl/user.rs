@@ -24,7 +24,7 @@ pub struct User {
 
 /// Whether a name is one that a user can have.
 pub fn is_valid_name(name: &[u8]) -> bool {
-    !has_spaces(name)
+    !name.is_empty() && !has_spaces(name)
 }
 
 impl User {
@@ -72,6 +72,10 @@ impl User {
                 let mut selector = Selector::default();
                 let words = rule[1..rule.len() - 1].split(u8::is_ascii_whitespace);
                 for word in words.filter(|word| !word.is_empty()) {
+                    if word.ends_with(b")") {
+                        // Told again, the selector would end here, and the rest of it hold for all of the user.
+                        return Err(RuleError::Syntax);
+                    }
                     selector.apply(word, known)?;
                 }
                 self.selectors.push(selector);

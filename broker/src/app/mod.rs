@@ -100,6 +100,7 @@ pub fn serve_here(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
 /// Runs a node until a signal or SHUTDOWN stops it. `log` changes what is logged meanwhile.
 pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     settings.cluster.check()?;
+    let (default, tls) = (users::checked_default(settings)?, ports::load_tls(settings)?);
     let is_member = settings.cluster.peer_addr.is_some();
     // A member's port opens when it is in the view: until then no client may get as far as the backlog.
     let listeners = if is_member { None } else { Some(Listeners::bind(ports::client_addrs(settings))?) };
@@ -110,12 +111,10 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     let admin = Admin::bind(settings.admin_addr).await?;
     // Whatever may be wrong with the settings is found before anything is written.
     let credentials = is_member.then(|| member::credentials(&settings.cluster)).transpose()?;
-    let default = users::default_user(&settings.access)?;
-    let tls = ports::load_tls(settings)?;
     let disk = open_disk(settings, is_member)?;
     let node_settings = node_settings(settings, client_addrs.port(), log);
     let node = Node::new(node_settings, is_member, RandomState::new(), random_hex()?);
-    let users = users::start(settings, &client_addrs, &node, &disk, default).await?;
+    let users = users::start(settings, &node, &disk, default).await?;
     if let Some(tls) = tls {
         let _ = node.tls.set(tls);
         tokio::spawn(ports::reload_on_hangup(Arc::clone(&node))?);

@@ -10,12 +10,15 @@ use std::{
 
 use tokio::sync::Mutex;
 
-use super::cluster_users::{ClusterUserStore, ClusterUsers};
+use super::{
+    cluster_users::{ClusterUserStore, ClusterUsers},
+    ports::client_addrs,
+};
 use crate::{
     acl::{Change, Changed, DEFAULT, FileError, Known, User, UserTable, Users, parse_file, write_file},
     config::{AccessFlags, ServeSettings, TlsClientAuth},
     raft::store::Disk,
-    server::{Answer, ClientAddrs, Node, StoreError, UserStore},
+    server::{Answer, Node, StoreError, UserStore},
 };
 
 /// Where the table lies in the data folder of a node on its own. A folder without it has no users.
@@ -51,8 +54,23 @@ pub enum AccessError {
     Open(SocketAddr),
 }
 
-/// The default user as long as nothing is kept of it: with the password of the settings, or with none.
-pub(super) fn default_user(flags: &AccessFlags) -> Result<User, AccessError> {
+/// The default user as long as nothing is kept of it. Fails if strangers could be it and nobody has asked for that: what
+/// the data folder may hold does not count, since the first start has the same settings and nothing there.
+pub(super) fn checked_default(settings: &ServeSettings) -> Result<User, AccessError> {
+    let flags = &settings.access;
+    let default = default_user(flags)?;
+    let users = match &flags.acl_file {
+        Some(path) => Users::new(default.clone(), read(path)?),
+        None => Users::new(default.clone(), []),
+    };
+    if users.default_user().is_open() && !flags.allow_anonymous {
+        check_open(settings)?;
+    }
+    Ok(default)
+}
+
+/// With the password of the settings, or with none.
+fn default_user(flags: &AccessFlags) -> Result<User, AccessError> {
     let mut default = User::unrestricted(DEFAULT);
     if let Some(path) = &flags.password_file {
         let text = fs::read(path).map_err(|source| AccessError::Unreadable { path: path.clone(), source })?;
@@ -70,7 +88,6 @@ pub(super) fn default_user(flags: &AccessFlags) -> Result<User, AccessError> {
 /// Begins with the users of the one place where they are kept, and returns the cluster's if that is the place.
 pub(super) async fn start(
     settings: &ServeSettings,
-    addrs: &ClientAddrs,
     node: &Arc<Node>,
     disk: &Disk,
     default: User,
@@ -79,24 +96,19 @@ pub(super) async fn start(
         Some(path) => LocalUsers::in_file(node, path, default)?,
         None if settings.cluster.peer_addr.is_none() => LocalUsers::in_folder(node, disk, default)?,
         None => {
-            // What the cluster keeps is not known yet; it was founded with the same settings.
-            check_open(settings, addrs, &default)?;
             let users = ClusterUsers::new(node, default.clone());
             drop(node.install_users(Users::new(default, [])));
             node.set_user_store(Arc::new(ClusterUserStore(Arc::clone(&users))));
             return Ok(Some(users));
         }
     };
-    let default = local.start(node).await;
-    check_open(settings, addrs, &default)?;
+    local.start(node).await;
     Ok(None)
 }
 
-/// Refuses an address that others can reach, if whoever comes may do anything.
-fn check_open(settings: &ServeSettings, addrs: &ClientAddrs, default: &User) -> Result<(), AccessError> {
-    if !default.is_open() || settings.access.allow_anonymous {
-        return Ok(());
-    }
+/// Refuses an address that others can reach.
+fn check_open(settings: &ServeSettings) -> Result<(), AccessError> {
+    let addrs = client_addrs(settings);
     // A client that had to show a certificate is no stranger.
     let tls = addrs.tls.filter(|_| settings.tls.tls_client_auth != TlsClientAuth::Required);
     let open = addrs.plain.into_iter().chain(tls).find(|addr| !addr.ip().to_canonical().is_loopback());
@@ -145,14 +157,12 @@ impl LocalUsers {
         Self(Arc::new(Local { table: Mutex::new(table), place, default, node }))
     }
 
-    /// Makes these users those of the node, before its first connection. Returns the default user.
-    pub(super) async fn start(self, node: &Node) -> Arc<User> {
+    /// Makes these users those of the node, before its first connection.
+    pub(super) async fn start(self, node: &Node) {
         let users = self.0.table.lock().await.users(self.0.default.clone());
-        let default = Arc::clone(users.default_user());
         // Nobody is there yet whom it could take time to reach.
         drop(node.install_users(users));
         node.set_user_store(Arc::new(self));
-        default
     }
 }
 

@@ -77,7 +77,7 @@ impl ClusterNode {
             request::Kind::Leave(EnterRequest { node, incarnation, .. }) => {
                 self.answer_write(Command::Leave { node, incarnation }).await
             }
-            request::Kind::Users(request) => self.answer_users(&request.change).await,
+            request::Kind::Users(request) => self.answer_users(&request).await,
             request::Kind::Accuse(accusation) => {
                 self.hear_accusation((accusation.node, accusation.incarnation), accusation.by).await;
                 reply::Kind::Done(())

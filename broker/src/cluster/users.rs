@@ -37,10 +37,11 @@ impl ClusterNode {
     /// Changes users in the whole cluster. When this is over, a majority has the change on disk.
     pub async fn change_users(&self, change: &Change) -> Result<Changed, UsersError> {
         let body = serde_json::to_vec(change).map_err(|error| UsersError::Refused(error.to_string()))?;
-        let (body, start) = (Bytes::from(body), Instant::now());
+        let (body, number, start) = (Bytes::from(body), rand::random(), Instant::now());
+        let mut may_be_made = false;
         loop {
             let left = CHANGE_TIME_MAX.saturating_sub(start.elapsed());
-            let request = request::Kind::Users(UsersRequest { change: body.clone() });
+            let request = request::Kind::Users(UsersRequest { change: body.clone(), number });
             let why = if self.leader_knows_users() {
                 match self.ask_leader(request, left).await {
                     Ok(reply::Kind::Users(done)) => {
@@ -49,14 +50,21 @@ impl ClusterNode {
                     Ok(_) => return Err(UsersError::Unknown("the leader gave another answer".to_owned())),
                     Err(PeerError::Refused(refusal)) if refusal.is_temporary => refusal.text,
                     Err(PeerError::Refused(refusal)) => return Err(UsersError::Refused(refusal.text)),
-                    // It may have arrived: to send it again could make a change twice.
-                    Err(error) => return Err(UsersError::Unknown(error.to_string())),
+                    // It may have arrived. With the same number it is made once, however often it is sent.
+                    Err(error) => {
+                        may_be_made = true;
+                        error.to_string()
+                    }
                 }
             } else {
                 "no leader can be reached, or it is of an older version".to_owned()
             };
             if start.elapsed() + PAUSE > CHANGE_TIME_MAX {
-                return Err(UsersError::Unavailable(why));
+                return Err(if may_be_made {
+                    UsersError::Unknown(why)
+                } else {
+                    UsersError::Unavailable(why)
+                });
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -71,19 +79,19 @@ impl ClusterNode {
     }
 
     /// As the leader.
-    pub(super) async fn answer_users(&self, change: &[u8]) -> reply::Kind {
+    pub(super) async fn answer_users(&self, request: &UsersRequest) -> reply::Kind {
         let refuse = reply::Kind::Refusal;
         let Some((membership, state)) = self.membership.get().zip(self.state()) else {
             return refuse(Refusal::temporary("this node is not in a cluster yet"));
         };
-        let change = match serde_json::from_slice(change) {
+        let change = match serde_json::from_slice(&request.change) {
             Ok(change) => change,
             Err(error) => return refuse(Refusal::lasting(format!("the change cannot be read: {error}"))),
         };
         if let Err(why) = self.may_keep_users(&state) {
             return refuse(Refusal::temporary(why));
         }
-        match write(&membership.raft, change).await {
+        match write(&membership.raft, request.number, change).await {
             Ok((revision, removed)) => {
                 reply::Kind::Users(carillon_proto::peer::UsersReply { revision, removed })
             }
@@ -108,14 +116,12 @@ impl ClusterNode {
     }
 }
 
-async fn write(raft: &RaftNode, change: Change) -> Result<(u64, u64), Refusal> {
-    match raft.write(Command::Users(change)).await {
+async fn write(raft: &RaftNode, number: u64, change: Change) -> Result<(u64, u64), Refusal> {
+    match raft.write(Command::Users { number, change }).await {
         Ok(Outcome::UsersChanged { revision, removed }) => Ok((revision, removed)),
         Ok(outcome) => Err(Refusal::lasting(outcome.to_string())),
         Err(WriteError::Refused(text)) => Err(Refusal::lasting(text)),
-        Err(error @ WriteError::NotLeader(_)) => Err(Refusal::temporary(error.to_string())),
-        Err(WriteError::Failed(text)) => {
-            Err(Refusal::lasting(format!("it is not known whether the change was made: {text}")))
-        }
+        // Asked again, the next leader knows whether it was made.
+        Err(error) => Err(Refusal::temporary(error.to_string())),
     }
 }

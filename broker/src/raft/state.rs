@@ -55,7 +55,12 @@ pub enum Command {
         incarnation: u64,
     },
     /// Users change. Written only once every member knows this form.
-    Users(Change),
+    Users {
+        /// The same when it is asked for again by someone who does not know whether it was done.
+        number: u64,
+        /// The change.
+        change: Change,
+    },
 }
 
 impl fmt::Display for Command {
@@ -143,10 +148,12 @@ impl ClusterState {
                 }
                 Outcome::Done
             }
-            Command::Users(change) => match self.users.get_or_insert_default().apply(change) {
-                Ok(Changed { revision, removed }) => Outcome::UsersChanged { revision, removed },
-                Err(error) => Outcome::Refused(error.to_string()),
-            },
+            Command::Users { number, change } => {
+                match self.users.get_or_insert_default().apply_once(*number, change) {
+                    Ok(Changed { revision, removed }) => Outcome::UsersChanged { revision, removed },
+                    Err(error) => Outcome::Refused(error.to_string()),
+                }
+            }
         }
     }
 
@@ -172,18 +179,18 @@ mod tests {
         let mut state: ClusterState = serde_json::from_str(old).unwrap();
         assert_eq!(state.users, None);
         assert_eq!(serde_json::to_string(&state).unwrap(), old);
-        let set = |rules: &[&str]| {
+        let set = |number, rules: &[&str]| {
             let rules = rules.iter().map(|rule| to_text(rule.as_bytes())).collect();
-            Command::Users(Change::Set { name: "bob".into(), base: "off".into(), rules })
+            Command::Users { number, change: Change::Set { name: "bob".into(), base: "off".into(), rules } }
         };
         assert_eq!(
-            state.apply(3, &set(&["on", "nopass"])),
+            state.apply(3, &set(1, &["on", "nopass"])),
             Outcome::UsersChanged { revision: 1, removed: 0 }
         );
-        assert!(matches!(state.apply(4, &set(&["<x"])), Outcome::Refused(_)));
+        assert!(matches!(state.apply(4, &set(2, &["<x"])), Outcome::Refused(_)));
         let again: ClusterState = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
         assert_eq!(again, state);
-        let delete = Command::Users(Change::Delete { names: vec!["bob".into()] });
+        let delete = Command::Users { number: 3, change: Change::Delete { names: vec!["bob".into()] } };
         assert_eq!(state.apply(5, &delete), Outcome::UsersChanged { revision: 2, removed: 1 });
     }
 

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use carillon_proto::command::CommandSpec;
@@ -74,11 +77,18 @@ pub(crate) struct Access {
     users: Mutex<Arc<Users>>,
     log: Mutex<AclLog>,
     store: OnceLock<Arc<dyn UserStore>>,
+    /// How often someone gave a wrong password, or a name that is none.
+    wrong_passwords: AtomicU64,
 }
 
 impl Default for Access {
     fn default() -> Self {
-        Self { users: Mutex::new(Arc::new(Users::open())), log: Mutex::default(), store: OnceLock::new() }
+        Self {
+            users: Mutex::new(Arc::new(Users::open())),
+            log: Mutex::default(),
+            store: OnceLock::new(),
+            wrong_passwords: AtomicU64::new(0),
+        }
     }
 }
 
@@ -195,7 +205,8 @@ pub(crate) fn look_again(shard: &Shard, connection: &Connection) {
 }
 
 /// Makes the connection one of this user, if the password is right. Returns whether it is.
-pub(crate) fn log_in(shard: &Shard, connection: &Connection, user: &[u8], password: &[u8]) -> bool {
+pub(crate) fn log_in(call: &Call<'_>, user: &[u8], password: &[u8]) -> bool {
+    let (shard, connection) = (call.shard, call.connection);
     let found = shard.users.borrow().authenticate(user, password).cloned();
     if let Some(user) = found {
         let mut session = connection.session.borrow_mut();
@@ -206,9 +217,13 @@ pub(crate) fn log_in(shard: &Shard, connection: &Connection, user: &[u8], passwo
         return true;
     }
     let is_in_transaction = connection.session.borrow().transaction.is_some();
-    let (client, addr) = (connection.id, &connection.peer);
-    tracing::info!(client, addr, user = %user.escape_ascii(), "wrong password, or no such user");
-    note(shard, connection, is_in_transaction, Reason::Auth, b"auth", user);
+    let count = shard.node.access.wrong_passwords.fetch_add(1, Ordering::Relaxed) + 1;
+    if count.is_power_of_two() {
+        // What a stranger can make happen at will is told once in a while; ACL LOG has the rest.
+        let (client, addr) = (connection.id, &connection.peer);
+        tracing::warn!(client, addr, user = %user.escape_ascii(), count, "wrong password, or no such user");
+    }
+    note(shard, connection, is_in_transaction, Reason::Auth, call.arg(0), user);
     false
 }
 

@@ -8,6 +8,9 @@ pub struct UsersRequest {
     /// The change, as the log holds it: JSON.
     #[prost(bytes = "bytes", tag = "1")]
     pub change: Bytes,
+    /// Tells the change from others when it is asked for again.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
 }
 
 /// The change is in the log of a majority.

@@ -73,7 +73,7 @@ pub(super) fn hello(call: &Call<'_>) -> Flow {
         }
     }
     if let Some((user, password)) = credentials
-        && !access::log_in(call.shard, call.connection, user, password)
+        && !access::log_in(call, user, password)
     {
         return call.error(WRONG_PASSWORD);
     }
@@ -120,11 +120,7 @@ pub(super) fn auth(call: &Call<'_>) -> Flow {
         3 => (call.arg(1), call.arg(2)),
         _ => return call.error("ERR syntax error"),
     };
-    if access::log_in(call.shard, call.connection, user, password) {
-        call.ok()
-    } else {
-        call.error(WRONG_PASSWORD)
-    }
+    if access::log_in(call, user, password) { call.ok() } else { call.error(WRONG_PASSWORD) }
 }
 
 pub(super) fn select(call: &Call<'_>) -> Flow {
