@@ -272,7 +272,7 @@ fn a_node_on_its_own_keeps_its_users_through_kills() {
 fn an_acl_file_is_loaded_and_saved_as_redis_does() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let files = ["redis.acl", "carillon.acl"].map(|name| folder.path().join(name));
-    let start = "user default on nopass ~* &* +@all\nuser bob on >pw resetchannels &a -@all +ping +publish\n";
+    let start = "user default on nopass ~* &* +@all\nuser bob on >pw resetchannels &a -@all +publish\n";
     for file in &files {
         fs::write(file, start).expect("writes a file");
     }

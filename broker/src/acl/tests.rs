@@ -234,7 +234,10 @@ fn a_table_keeps_users_and_tells_one_from_its_namesake_before() {
     assert!(users.authenticate(b"bob", b"x").is_some() && users.default_user().is_open());
     let refused = table.apply(&set("bob", &["off", "<nope"]));
     assert!(matches!(refused, Err(ChangeError::Rule { error: RuleError::NoSuchPassword, .. })));
-    assert!(table.users(User::new(DEFAULT)).get(b"bob").expect("a user").is_open(), "all of a change, or nothing");
+    assert!(
+        table.users(User::new(DEFAULT)).get(b"bob").expect("a user").is_open(),
+        "all of a change, or nothing"
+    );
     let removed = table.apply(&Change::Delete { names: vec!["bob".into(), "eve".into()] }).expect("a change");
     assert_eq!(removed.removed, 1);
     table.apply(&set("bob", &[])).expect("a change");
