@@ -3,14 +3,14 @@
 use std::{io::IsTerminal as _, path::Path, process::ExitCode};
 
 use carillon_broker::{
-    app,
-    cli::{self, EXIT_USAGE},
-    config::{Command, CommandLine, LogFormat, ServeSettings},
+    app::{self, RunError},
+    cli::{self, Command, CommandLine, EXIT_USAGE},
+    config::{ConfigError, LogFormat, Settings, Sources},
     raft::store,
     server::Log,
 };
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::ParseError, reload::Error as ReloadError};
 
 /// openraft warns of every heartbeat that does not arrive; what matters of it is in our own words.
 const QUIET: &str = "openraft=error";
@@ -20,32 +20,68 @@ fn main() -> ExitCode {
         let _ = error.print();
         std::process::exit(if error.use_stderr() { EXIT_USAGE.into() } else { 0 });
     });
-    let mut dev = None;
-    let settings = match command_line.command {
-        Some(Command::Serve(settings)) => *settings,
-        Some(Command::Dev(settings)) => {
-            dev = Some(settings);
-            command_line.serve
+    match command_line.command {
+        Some(Command::Serve(flags)) => serve(flags.sources),
+        Some(Command::Check(flags)) => check(&flags.sources),
+        Some(Command::Dev(dev)) => {
+            run(&command_line.serve.sources, |settings, log| app::dev(&dev, settings, &log))
         }
-        Some(Command::Status(settings)) => return cli::status(&settings),
-        Some(Command::Nodes(settings)) => return cli::nodes(&settings),
-        Some(Command::Drain(settings)) => return cli::drain(&settings),
-        Some(Command::Pub(settings)) => return cli::run("pub", cli::publish(*settings)),
-        Some(Command::Sub(settings)) => return cli::run("sub", cli::subscribe(*settings)),
-        Some(Command::Bench(settings)) => return cli::run("bench", cli::bench(*settings)),
-        Some(Command::SetAside { data_dir }) => return set_aside(&data_dir),
-        None => command_line.serve,
+        Some(Command::Status(settings)) => cli::status(&settings),
+        Some(Command::Clients(settings)) => cli::clients(&settings),
+        Some(Command::Subscribers(settings)) => cli::subscribers(&settings),
+        Some(Command::LogLevel(settings)) => cli::log_level(&settings),
+        Some(Command::Nodes(settings)) => cli::nodes(&settings),
+        Some(Command::Drain(settings)) => cli::drain(&settings),
+        Some(Command::Pub(settings)) => cli::run("pub", cli::publish(*settings)),
+        Some(Command::Sub(settings)) => cli::run("sub", cli::subscribe(*settings)),
+        Some(Command::Bench(settings)) => cli::run("bench", cli::bench(*settings)),
+        Some(Command::Completions { shell }) => print(&cli::completions(shell)),
+        Some(Command::Man) => print(&cli::man()),
+        Some(Command::SetAside { data_dir }) => set_aside(&data_dir),
+        None => serve(command_line.serve.sources),
+    }
+}
+
+fn serve(sources: Sources) -> ExitCode {
+    run(&sources.clone(), |settings, log| app::serve_here(settings, Some(sources), log))
+}
+
+/// Prints what would hold. Ends as `serve` would, if that did not get further.
+fn check(sources: &Sources) -> ExitCode {
+    let configuration = match sources.load() {
+        Ok(configuration) => configuration,
+        Err(error) => return refuse(&error),
     };
-    let log = match start_log(&settings) {
-        Ok(log) => log,
+    if let Err(error) = app::check(&configuration.settings) {
+        eprintln!("carillon: {error}");
+        return ExitCode::from(error.exit_code());
+    }
+    print(&configuration.to_toml())
+}
+
+fn print(text: &str) -> ExitCode {
+    cli::print_line(text.trim_end());
+    ExitCode::SUCCESS
+}
+
+fn refuse(error: &ConfigError) -> ExitCode {
+    eprintln!("carillon: {error}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// Starts the log, and runs what is to be run with the settings.
+fn run(sources: &Sources, node: impl FnOnce(&Settings, Log) -> Result<(), RunError>) -> ExitCode {
+    let settings = match sources.load() {
+        Ok(configuration) => configuration.settings,
+        Err(error) => return refuse(&error),
+    };
+    let ended = match start_log(&settings) {
+        Ok(log) => node(&settings, log),
+        // The settings have been checked: only a change of the filter's language leads here.
         Err(error) => {
             eprintln!("carillon: --log-level '{}': {error}", settings.log_level);
             return ExitCode::from(EXIT_USAGE);
         }
-    };
-    let ended = match &dev {
-        Some(dev) => app::dev(dev, &settings, &log),
-        None => app::serve_here(&settings, log),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,8 +106,8 @@ fn set_aside(data_dir: &Path) -> ExitCode {
 }
 
 /// Starts the log; what is logged can be changed with what this returns.
-fn start_log(settings: &ServeSettings) -> Result<Log, tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::builder().parse(format!("{QUIET},{}", settings.log_level))?;
+fn start_log(settings: &Settings) -> Result<Log, ParseError> {
+    let filter = filter(&settings.log_level)?;
     // Colours are for people at a terminal, not for log files.
     let is_terminal = std::io::stderr().is_terminal();
     let log =
@@ -81,19 +117,24 @@ fn start_log(settings: &ServeSettings) -> Result<Log, tracing_subscriber::filter
             let log = log.with_filter_reloading();
             let filter = log.reload_handle();
             log.init();
-            Log::new(move |level| report(filter.reload(EnvFilter::new(QUIET).add_directive(level.into()))))
+            Log::new(move |text| change_filter(text, |new| filter.reload(new)))
         }
         LogFormat::Json => {
             let log = log.json().with_filter_reloading();
             let filter = log.reload_handle();
             log.init();
-            Log::new(move |level| report(filter.reload(EnvFilter::new(QUIET).add_directive(level.into()))))
+            Log::new(move |text| change_filter(text, |new| filter.reload(new)))
         }
     })
 }
 
-fn report(changed: Result<(), tracing_subscriber::reload::Error>) {
-    if let Err(error) = changed {
-        tracing::warn!(%error, "the log level could not be changed");
+fn filter(text: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(format!("{QUIET},{text}"))
+}
+
+fn change_filter(text: &str, reload: impl Fn(EnvFilter) -> Result<(), ReloadError>) {
+    let filter = filter(text).map_err(|error| error.to_string());
+    if let Err(error) = filter.and_then(|filter| reload(filter).map_err(|error| error.to_string())) {
+        tracing::warn!(error, "the log level could not be changed");
     }
 }

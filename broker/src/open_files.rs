@@ -13,3 +13,8 @@ pub(crate) fn allow(needed: u64) -> u64 {
     let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
     if setrlimit(Resource::Nofile, raised).is_ok() { wanted } else { current }
 }
+
+/// How many may be open now.
+pub(crate) fn limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}

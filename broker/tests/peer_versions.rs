@@ -9,14 +9,13 @@ use std::{
 
 use carillon_broker::{
     app,
-    config::CommandLine,
+    config::Settings,
     mesh::quic::{Credentials, EndpointKeys, EndpointSettings, Link, PeerEndpoint, PeerError},
     server::Log,
 };
 use carillon_proto::peer::{
     Hello, Reply, Request, StreamHead, VERSION, VERSION_OLDEST, reply, request, stream_head,
 };
-use clap::Parser as _;
 use prost::Message as _;
 
 /// How long the node may take to be there.
@@ -29,18 +28,16 @@ const UNKNOWN_FIELDS: [u8; 9] = [0x90, 0x06, 0x01, 0x9a, 0x06, 0x03, b'n', b'e',
 fn start_node(folder: &Path, secret: &Path) -> SocketAddr {
     // A port that was free a moment ago.
     let addr = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
-    let text = |path: &Path| path.display().to_string();
-    let flags = [
-        ("--client-addr", "127.0.0.1:0".to_owned()),
-        ("--admin-addr", "127.0.0.1:0".to_owned()),
-        ("--peer-addr", addr.to_string()),
-        ("--expect", "1".to_owned()),
-        ("--cluster-secret-file", text(secret)),
-        ("--data-dir", text(&folder.join("data"))),
-    ];
-    let words = flags.iter().flat_map(|(flag, value)| [(*flag).to_owned(), value.clone()]);
-    let line = CommandLine::parse_from(std::iter::once("carillon".to_owned()).chain(words));
-    std::thread::spawn(move || app::serve_here(&line.serve, Log::new(|_| {})));
+    let settings = Settings {
+        client_addr: ([127, 0, 0, 1], 0).into(),
+        admin_addr: ([127, 0, 0, 1], 0).into(),
+        peer_addr: Some(addr),
+        expect: Some(1),
+        cluster_secret_file: Some(secret.to_owned()),
+        data_dir: folder.join("data"),
+        ..Settings::default()
+    };
+    std::thread::spawn(move || app::serve_here(&settings, None, Log::new(|_| {})));
     addr
 }
 

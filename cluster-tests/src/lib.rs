@@ -3,12 +3,14 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a failed expectation is a failed test")]
 
+mod bystander;
 pub mod chaos;
 mod cli;
 mod cluster;
 pub mod compare;
 mod eventually;
 pub mod history;
+pub mod http;
 mod ioredis;
 mod ports;
 pub mod scene;
@@ -19,6 +21,7 @@ mod udp_proxy;
 mod wire;
 mod workload;
 
+pub use bystander::{Bystander, Seen};
 pub use cli::{Ended, Running, run};
 pub use cluster::{Cluster, ClusterSettings, MemberStatus, Node, PATIENCE, Status, seed};
 pub use eventually::eventually;

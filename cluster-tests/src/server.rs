@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
-use crate::ports::Ports;
+use crate::{http, ports::Ports};
 
 /// How long a server may take to accept its first connection.
 const START_TIME_MAX: Duration = Duration::from_secs(10);
@@ -23,6 +23,8 @@ pub struct Server {
     process: Child,
     /// Where it listens.
     pub addr: SocketAddr,
+    /// Where Carillon answers operators.
+    pub admin: SocketAddr,
     _folder: TempDir,
     /// Its port stays its own while it is down: a client that tries again and again must not meet another, or itself.
     _ports: Ports,
@@ -32,10 +34,10 @@ impl Server {
     /// Starts `carillon serve` with more `flags`. The binary is the release build, or what `CARILLON_BIN` names.
     pub fn carillon(flags: &[&str]) -> Self {
         let binary = carillon_binary();
-        Self::start(|addr| {
+        Self::start(|addr, admin| {
             let mut command = Command::new(&binary);
             // It runs in a folder of its own, so that the default data folder is its own, too.
-            command.args(["serve", "--log-level", "warn", "--admin-addr", "127.0.0.1:0"]);
+            command.args(["serve", "--log-level", "warn", "--admin-addr", &admin.to_string()]);
             command.args(["--client-addr", &addr.to_string()]).args(flags);
             command
         })
@@ -44,9 +46,9 @@ impl Server {
     /// Starts `carillon serve` on an address with TLS, with more `flags`.
     pub fn carillon_tls_only(flags: &[&str]) -> Self {
         let binary = carillon_binary();
-        Self::start(|addr| {
+        Self::start(|addr, admin| {
             let mut command = Command::new(&binary);
-            command.args(["serve", "--log-level", "warn", "--admin-addr", "127.0.0.1:0"]);
+            command.args(["serve", "--log-level", "warn", "--admin-addr", &admin.to_string()]);
             command.args(["--tls-addr", &addr.to_string()]).args(flags);
             command
         })
@@ -64,7 +66,7 @@ impl Server {
 
     /// Starts a server that takes redis-server's flags.
     pub fn like_redis(binary: &Path, flags: &[&str]) -> Self {
-        Self::start(|addr| {
+        Self::start(|addr, _| {
             let mut command = Command::new(binary);
             let port = addr.port().to_string();
             command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
@@ -73,16 +75,29 @@ impl Server {
         })
     }
 
-    fn start(command: impl Fn(SocketAddr) -> Command) -> Self {
+    /// Starts nats-server.
+    pub fn nats(binary: &Path) -> Self {
+        Self::start(|addr, _| {
+            let mut command = Command::new(binary);
+            let port = addr.port().to_string();
+            command
+                .args(["--addr", "127.0.0.1", "--port", &port])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            command
+        })
+    }
+
+    fn start(command: impl Fn(SocketAddr, SocketAddr) -> Command) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // Another test may take the port between finding and using it; then the server exits and the next port is tried.
         for _ in 0..5 {
             let mut ports = Ports::take();
-            let addr = ports.next_addr();
-            let mut command = command(addr);
+            let (addr, admin) = (ports.next_addr(), ports.next_addr());
+            let mut command = command(addr, admin);
             let mut process = command.current_dir(&folder).spawn().expect("the server's binary can be run");
             if wait_until_ready(&mut process, addr).is_ok() {
-                return Self { command, process, addr, _folder: folder, _ports: ports };
+                return Self { command, process, addr, admin, _folder: folder, _ports: ports };
             }
         }
         panic!("the server did not start; its messages are above");
@@ -91,6 +106,22 @@ impl Server {
     /// The process, for signals and measurements.
     pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// A number from the admin port's `/metrics`, by its name and labels as they stand there.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, text) = http::get(self.admin, "/metrics").expect("the admin port answers");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
+    }
+
+    /// The most memory that it has held so far, in bytes.
+    pub fn resident_bytes_peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel tells VmHWM");
+        let kib = line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok());
+        kib.expect("a number of KiB") * 1024
     }
 
     /// Kills it, as a crash would end it.

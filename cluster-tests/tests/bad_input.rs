@@ -38,7 +38,8 @@ impl Folder {
 
 /// The node has ended with one line that has all of `words` in it.
 fn assert_refused(ended: &Ended, code: i32, words: &[&str]) {
-    let lines: Vec<&str> = ended.errors.lines().filter(|line| line.contains("ERROR")).collect();
+    let is_error = |line: &&str| line.contains("ERROR") || line.starts_with("carillon: ");
+    let lines: Vec<&str> = ended.errors.lines().filter(is_error).collect();
     assert_eq!(lines.len(), 1, "one line: {}", ended.errors);
     for word in words {
         assert!(lines[0].contains(word), "'{word}' is not in {}", lines[0]);

@@ -290,7 +290,8 @@ fn files_that_cannot_be_used_end_the_start_with_one_line() {
             ["serve", "--client-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--data-dir", &data];
         let tls = ["--tls-addr", "127.0.0.1:0", "--tls-cert-file", cert, "--tls-key-file", key];
         let ended = run(&[&common[..], &tls, more].concat(), &[], b"");
-        let lines: Vec<&str> = ended.errors.lines().filter(|line| line.contains("ERROR")).collect();
+        let is_told = |line: &&str| line.contains("ERROR") || line.starts_with("carillon: ");
+        let lines: Vec<&str> = ended.errors.lines().filter(is_told).collect();
         assert_eq!((lines.len(), ended.code), (1, Some(64)), "{}", ended.errors);
         assert!(lines[0].contains(says), "'{says}' is not in {}", lines[0]);
     }

@@ -1,19 +1,23 @@
 //! The port for operators: is the node alive, is it ready, how is it, what are its numbers? Plain HTTP, for probes and tools.
 
+mod access;
 mod metrics;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Query, State},
     http::{StatusCode, header::CONTENT_TYPE},
+    middleware,
     response::IntoResponse,
     routing::{get, post},
 };
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+pub use access::Token;
 pub use metrics::{Kind, Labels, Metric};
 
 /// Where the answers come from.
@@ -32,6 +36,15 @@ pub trait Source: Send + Sync + 'static {
 
     /// How every node of the cluster is, as far as this one can find out.
     fn nodes(&self) -> impl Future<Output = Value> + Send;
+
+    /// The clients of this node that hold most, the first of them first.
+    fn clients(&self, count: usize) -> impl Future<Output = Value> + Send;
+
+    /// Who in the whole cluster gets what is published to a channel.
+    fn subscribers(&self, channel: String, is_shard_channel: bool) -> impl Future<Output = Value> + Send;
+
+    /// Changes what is logged. The error says what is allowed.
+    fn set_log_level(&self, level: &str) -> Result<(), String>;
 }
 
 /// The admin port, bound.
@@ -62,16 +75,21 @@ impl Admin {
     }
 
     /// Answers for as long as the future is polled.
-    pub async fn serve<S: Source>(self, source: Arc<S>) -> io::Result<()> {
-        let router = Router::new()
-            .route("/livez", get(|| async { "alive\n" }))
-            .route("/readyz", get(readyz::<S>))
+    ///
+    /// With a token, only those who show it are answered; but for `/livez` and `/readyz`, which tell nothing.
+    pub async fn serve<S: Source>(self, source: Arc<S>, token: Option<Token>) -> io::Result<()> {
+        let closed = Router::new()
             .route("/status", get(status::<S>))
             .route("/nodes", get(nodes::<S>))
             .route("/metrics", get(scrape::<S>))
+            .route("/clients", get(clients::<S>))
+            .route("/subscribers", get(subscribers::<S>))
+            .route("/log-level", post(log_level::<S>))
             .route("/drain", post(drain::<S>))
-            .with_state(source);
-        axum::serve(self.listener, router).await
+            .layer(middleware::from_fn_with_state(token.map(Arc::new), access::check));
+        let open =
+            Router::new().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(readyz::<S>));
+        axum::serve(self.listener, closed.merge(open).with_state(source)).await
     }
 }
 
@@ -107,4 +125,37 @@ async fn status<S: Source>(State(source): State<Arc<S>>) -> Json<Value> {
 
 async fn nodes<S: Source>(State(source): State<Arc<S>>) -> Json<Value> {
     Json(source.nodes().await)
+}
+
+/// Clients that are told when no number is asked for.
+const CLIENTS_DEFAULT: usize = 20;
+
+#[derive(Deserialize)]
+struct ClientsQuery {
+    count: Option<usize>,
+}
+
+async fn clients<S: Source>(State(source): State<Arc<S>>, Query(query): Query<ClientsQuery>) -> Json<Value> {
+    Json(source.clients(query.count.unwrap_or(CLIENTS_DEFAULT)).await)
+}
+
+#[derive(Deserialize)]
+struct SubscribersQuery {
+    channel: String,
+    #[serde(default)]
+    shard: bool,
+}
+
+async fn subscribers<S: Source>(
+    State(source): State<Arc<S>>,
+    Query(query): Query<SubscribersQuery>,
+) -> Json<Value> {
+    Json(source.subscribers(query.channel, query.shard).await)
+}
+
+async fn log_level<S: Source>(State(source): State<Arc<S>>, level: String) -> impl IntoResponse {
+    match source.set_log_level(level.trim()) {
+        Ok(()) => (StatusCode::OK, format!("logging {}\n", level.trim())),
+        Err(why) => (StatusCode::BAD_REQUEST, format!("{why}\n")),
+    }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use carillon_proto::peer::{Counts, Names, QueryRequest, query_request, reply, request};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::cluster_users::ClusterUsers;
@@ -69,6 +70,12 @@ impl Clients for NodeClients {
         let wanted = |name: &[u8]| glob.as_ref().is_none_or(|glob| glob.matches(name));
         self.node.directory.list(kind_of(kind), wanted).into_iter().map(Bytes::from).collect()
     }
+
+    fn listeners(&self, kind: u32, channel: Bytes) -> Answer<Value> {
+        let node = Arc::clone(&self.node);
+        let is_shard_channel = kind_of(kind) == SubscriptionKind::ShardChannel;
+        Box::pin(async move { json!(node.subscribers(&channel, is_shard_channel).await) })
+    }
 }
 
 /// The other nodes' clients, for PUBSUB.
@@ -126,7 +133,7 @@ impl Census for OtherNodes {
     }
 }
 
-fn number_of(kind: SubscriptionKind) -> u32 {
+pub(super) fn number_of(kind: SubscriptionKind) -> u32 {
     match kind {
         SubscriptionKind::Channel => 0,
         SubscriptionKind::Pattern => 1,

@@ -8,14 +8,11 @@ use std::{
 };
 
 use super::{RunError, serve_here};
-use crate::{
-    config::{DevSettings, ServeSettings},
-    server::Log,
-};
+use crate::{cli::DevSettings, config::Settings, server::Log};
 
 /// Runs the nodes until they are stopped by a signal, or until one of them fails. `defaults` are the settings
 /// that `carillon serve` has without flags.
-pub fn dev(settings: &DevSettings, defaults: &ServeSettings, log: &Log) -> Result<(), RunError> {
+pub fn dev(settings: &DevSettings, defaults: &Settings, log: &Log) -> Result<(), RunError> {
     fs::create_dir_all(&settings.data_dir)?;
     let secret = secret_file(&settings.data_dir.join("secret"))?;
     let addr = |port: u16, index: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port.saturating_add(index)));
@@ -26,13 +23,12 @@ pub fn dev(settings: &DevSettings, defaults: &ServeSettings, log: &Log) -> Resul
         node.client_addr = addr(settings.client_port, index);
         node.admin_addr = addr(settings.admin_port, index);
         node.data_dir = settings.data_dir.join(&node.name);
-        node.cluster.peer_addr = Some(addr(settings.peer_port, index));
-        node.cluster.peers =
-            (0..settings.nodes).map(|peer| addr(settings.peer_port, peer).to_string()).collect();
-        node.cluster.cluster_secret_file = Some(secret.clone());
+        node.peer_addr = Some(addr(settings.peer_port, index));
+        node.peers = (0..settings.nodes).map(|peer| addr(settings.peer_port, peer).to_string()).collect();
+        node.cluster_secret_file = Some(secret.clone());
         let (ended, log) = (ended.clone(), log.clone());
         std::thread::Builder::new().name(node.name.clone()).spawn(move || {
-            let _ = ended.send(serve_here(&node, log));
+            let _ = ended.send(serve_here(&node, None, log));
         })?;
     }
     drop(ended);

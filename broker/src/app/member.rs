@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     cluster::{ClusterNode, ClusterSettings, Ended, LeaseTimes, endpoint_keys},
-    config::{ClusterFlags, ServeSettings},
+    config::Settings,
     mesh::{
         Links, Plane, PlaneEvent, PlaneProgress, PlaneSettings,
         quic::{Credentials, EndpointError, EndpointKeys, EndpointSettings, PeerEndpoint},
@@ -54,17 +54,16 @@ impl MemberNode {
     }
 
     /// Is a member for as long as it goes. Returns only with an error.
-    pub(super) async fn run(&self, settings: &ServeSettings, mut disk: Disk) -> Result<(), RunError> {
-        let flags = &settings.cluster;
+    pub(super) async fn run(&self, settings: &Settings, mut disk: Disk) -> Result<(), RunError> {
         let mut is_again = false;
         loop {
             let keys = endpoint_keys(&disk)?;
             let links = Arc::new(Links::default());
-            let endpoint = self.bind(flags, keys, is_again).await?;
+            let endpoint = self.bind(settings, keys, is_again).await?;
             let (commands, receiver) = mpsc::unbounded_channel();
             let (events, mut told) = mpsc::unbounded_channel();
             let (progress_sender, progress) = watch::channel(PlaneProgress::default());
-            self.start_plane(plane_settings(flags), Arc::clone(&links), receiver, events, progress_sender);
+            self.start_plane(plane_settings(settings), Arc::clone(&links), receiver, events, progress_sender);
             let cluster = ClusterNode::new(
                 cluster_settings(settings)?,
                 rand::random(),
@@ -79,7 +78,7 @@ impl MemberNode {
                 users.set(Some(Arc::clone(&cluster)));
             }
             self.cluster.send_replace(Some(Arc::clone(&cluster)));
-            let ended = cluster.run(&disk, raft_times(flags), &mut told).await?;
+            let ended = cluster.run(&disk, raft_times(settings), &mut told).await?;
             cluster.stop().await;
             match ended {
                 Ended::DiskFailed => return Err(RunError::DiskFailed),
@@ -107,14 +106,14 @@ impl MemberNode {
     /// Binds the UDP socket on the first shard's runtime, where quinn is to work.
     async fn bind(
         &self,
-        flags: &ClusterFlags,
+        settings: &Settings,
         keys: EndpointKeys,
         is_again: bool,
     ) -> Result<PeerEndpoint, RunError> {
-        let addr = flags.peer_addr.ok_or(RunError::Ended)?;
+        let addr = settings.peer_addr.ok_or(RunError::Ended)?;
         let settings = EndpointSettings {
-            idle: Duration::from_millis(flags.link_idle_ms),
-            keep_alive: Duration::from_millis(flags.link_idle_ms / 4),
+            idle: Duration::from_millis(settings.link_idle_ms),
+            keep_alive: Duration::from_millis(settings.link_idle_ms / 4),
         };
         for attempt in 1.. {
             let (answer, bound) = oneshot::channel();
@@ -195,47 +194,49 @@ impl MemberNode {
 }
 
 /// What the node proves to its peers that it belongs to them with.
-pub(super) fn credentials(flags: &ClusterFlags) -> Result<Credentials, RunError> {
-    if let Some(path) = &flags.cluster_secret_file {
+pub(super) fn credentials(settings: &Settings) -> Result<Credentials, RunError> {
+    if let Some(path) = &settings.cluster_secret_file {
         return Ok(Credentials::from_secret_file(path).map_err(EndpointError::from)?);
     }
-    match (&flags.peer_ca_file, &flags.peer_cert_file, &flags.peer_key_file) {
+    match (&settings.peer_ca_file, &settings.peer_cert_file, &settings.peer_key_file) {
         (Some(ca), Some(cert), Some(key)) => {
-            Ok(Credentials::from_pem_files(ca, cert, key, flags.peer_cert_name.clone())
+            Ok(Credentials::from_pem_files(ca, cert, key, settings.peer_cert_name.clone())
                 .map_err(EndpointError::from)?)
         }
         _ => Err(RunError::Ended),
     }
 }
 
-fn cluster_settings(settings: &ServeSettings) -> Result<ClusterSettings, RunError> {
-    let flags = &settings.cluster;
+fn cluster_settings(settings: &Settings) -> Result<ClusterSettings, RunError> {
     Ok(ClusterSettings {
         name: settings.name.clone(),
-        advertise: flags.advertise()?,
-        peers: flags.peers.clone(),
-        expect: flags.expected()?,
-        times: LeaseTimes { lease: flags.lease_ms * 1_000_000, eviction: flags.eviction_ms * 1_000_000 },
-        renewal: Duration::from_millis(flags.renewal_ms()),
-        dead_after: Duration::from_secs(flags.dead_after_s),
+        advertise: settings.advertise()?,
+        peers: settings.peers.clone(),
+        expect: settings.expected()?,
+        times: LeaseTimes {
+            lease: settings.lease_ms * 1_000_000,
+            eviction: settings.eviction_ms * 1_000_000,
+        },
+        renewal: Duration::from_millis(settings.renewal_ms()),
+        dead_after: Duration::from_secs(settings.dead_after_s),
     })
 }
 
-fn plane_settings(flags: &ClusterFlags) -> PlaneSettings {
+fn plane_settings(settings: &Settings) -> PlaneSettings {
     PlaneSettings {
-        grace: Duration::from_millis(flags.grace_ms),
-        unacked_bytes_max: flags.unacked_bytes_max as usize,
-        lag: Duration::from_millis(flags.eviction_ms),
+        grace: Duration::from_millis(settings.grace_ms),
+        unacked_bytes_max: settings.unacked_bytes_max as usize,
+        lag: Duration::from_millis(settings.eviction_ms),
         // Whoever lacks a message is voted out before it is forgotten: it is given the eviction time to take it,
         // and as much again until its last lease is over.
-        ring_time: Duration::from_millis(3 * flags.eviction_ms),
+        ring_time: Duration::from_millis(3 * settings.eviction_ms),
     }
 }
 
-fn raft_times(flags: &ClusterFlags) -> RaftTimes {
+fn raft_times(settings: &Settings) -> RaftTimes {
     RaftTimes {
-        heartbeat_ms: flags.election_ms / 3,
-        election_min_ms: flags.election_ms,
-        election_max_ms: 2 * flags.election_ms,
+        heartbeat_ms: settings.election_ms / 3,
+        election_min_ms: settings.election_ms,
+        election_max_ms: 2 * settings.election_ms,
     }
 }

@@ -2,13 +2,14 @@
 
 use std::{fs, sync::atomic::Ordering};
 
-use super::Operators;
+use super::operators::Operators;
 use crate::{
     admin::{Kind, Metric},
     clock,
     cluster::{ClusterNode, Condition},
     hub::SubscriptionKind,
-    server::{CloseReason, Node},
+    open_files,
+    server::{self, CloseReason, Histogram, Node},
 };
 
 /// Bytes of a memory page, as the kernel counts resident memory on the machines that this runs on.
@@ -18,6 +19,7 @@ impl Operators {
     /// Everything, at this moment.
     pub(super) fn numbers(&self) -> Vec<Metric> {
         let mut metrics = of_node(&self.node);
+        metrics.extend(of_process());
         let cluster = self.member.as_ref().and_then(|member| member.cluster.borrow().clone());
         if let Some(cluster) = cluster {
             metrics.extend(of_cluster(&cluster));
@@ -58,6 +60,41 @@ fn of_node(node: &Node) -> Vec<Metric> {
             subscriptions
                 .map(|(label, kind)| (vec![("kind", label.to_owned())], node.directory.len(kind) as f64)),
         ),
+        Metric::gauge(
+            "clients_held_bytes",
+            "Bytes that clients make the node hold: what they have not read, unfinished requests, subscriptions",
+            node.total(|stats| stats.held_bytes.load(Ordering::Relaxed)) as f64,
+        ),
+        Metric::gauge(
+            "clients_held_bytes_max",
+            "Bytes above which the client that holds most is closed",
+            node.settings.live.limits.clients_bytes.get() as f64,
+        ),
+        Metric::gauge(
+            "clients_blocked",
+            "Clients whose sockets take no more at the moment",
+            node.total(|stats| stats.blocked.load(Ordering::Relaxed)) as f64,
+        ),
+        Metric::gauge(
+            "outbox_bytes_largest",
+            "Bytes that wait for the client that is furthest behind",
+            node.stats.iter().map(|stats| stats.largest_outbox.load(Ordering::Relaxed)).max().unwrap_or(0)
+                as f64,
+        ),
+        Metric::gauge(
+            "subscriptions",
+            "Subscriptions of clients",
+            node.total(|stats| stats.subscriptions.load(Ordering::Relaxed)) as f64,
+        ),
+        Metric::counter("errors", "Commands answered with an error", node.total(|stats| stats.errors.get())),
+        Metric::counter(
+            "shard_turns",
+            "Turns of the shards' event loops that sent something",
+            node.total(|stats| stats.turns.get()),
+        ),
+        Metric::counter("reads", "Reads from clients' sockets", node.total(|stats| stats.reads.get())),
+        Metric::counter("writes", "Writes to clients' sockets", node.total(|stats| stats.writes.get())),
+        delivery_time(node),
         Metric::counter("commands", "Commands run", node.total(|stats| stats.commands.get())),
         Metric::counter(
             "messages_published",
@@ -80,6 +117,29 @@ fn of_node(node: &Node) -> Vec<Metric> {
             node.total(|stats| stats.output_bytes.get()),
         ),
     ]
+}
+
+fn delivery_time(node: &Node) -> Metric {
+    let (buckets, sum) = Histogram::cumulative(node.stats.iter().map(|stats| &stats.delivery_time));
+    Metric::histogram(
+        "delivery_seconds",
+        "From a message's arrival at a shard to the moment in which the kernel has it for its subscribers",
+        &buckets,
+        sum,
+    )
+}
+
+/// What the kernel knows of the process, under the names that Prometheus's own libraries use.
+fn of_process() -> Vec<Metric> {
+    let cpu_s = server::process_cpu_seconds().map(|seconds| {
+        Metric::family("process_cpu_seconds", "Processor time used", Kind::Counter, [(Vec::new(), seconds)])
+    });
+    let open = fs::read_dir("/proc/self/fd")
+        .ok()
+        .map(|files| Metric::gauge("process_open_fds", "Open file descriptors", files.count() as f64));
+    let limit = open_files::limit();
+    let max = Metric::gauge("process_max_fds", "File descriptors that may be open", limit as f64);
+    cpu_s.into_iter().chain(open).chain([max]).collect()
 }
 
 fn of_cluster(cluster: &ClusterNode) -> Vec<Metric> {

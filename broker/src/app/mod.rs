@@ -3,34 +3,37 @@
 mod clients;
 mod cluster_users;
 mod dev;
-mod machine;
 mod member;
 mod metrics;
+mod operators;
 mod plane;
 mod ports;
+mod reload;
 mod users;
 
-use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use ahash::RandomState;
-use serde_json::{Value, json};
 
 use crate::{
-    admin::{Admin, AdminError, Metric, Source},
-    cluster::{ClusterNode, Condition, StartError},
-    config::{ServeSettings, SettingsError},
+    admin::{Admin, AdminError, Token},
+    cluster::StartError,
+    config::{Settings, SettingsError, Sources},
     mesh::quic::EndpointError,
     raft::store::{Disk, DiskError, set_aside},
-    server::{
-        Limits, ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, OutboxLimit, Setting, TlsError,
-    },
+    server::{ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, TlsError},
 };
 use member::MemberNode;
+use operators::Operators;
 
 pub use dev::dev;
 pub use users::AccessError;
-
-const MIB: u64 = 1024 * 1024;
 
 /// Why a node could not start, or did not run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +78,16 @@ pub enum RunError {
     /// The node stopped while it was starting.
     #[error("the node stopped while it was starting")]
     Ended,
+    /// A file that a setting names cannot be used.
+    #[error("{setting} {}: {error}", path.display())]
+    File {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: io::Error,
+    },
     /// The system refused something else.
     #[error("the system refused what a node needs: {0}")]
     Io(#[from] io::Error),
@@ -84,24 +97,36 @@ impl RunError {
     /// The exit status, from sysexits.h: 64 for settings, 70 for a corrupt store, 1 for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Access(_) | Self::Tls(_) => 64,
+            Self::Settings(_) | Self::Access(_) | Self::Tls(_) | Self::File { .. } => 64,
             Self::Corrupt { .. } => 70,
             _ => 1,
         }
     }
 }
 
-/// Runs a node on this thread, which must not run a runtime.
-pub fn serve_here(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(settings, log))
+/// Finds whatever can be found to be wrong with settings without binding and writing anything.
+pub fn check(settings: &Settings) -> Result<(), RunError> {
+    settings.check()?;
+    if settings.peer_addr.is_some() {
+        member::credentials(settings)?;
+    }
+    users::checked_default(settings)?;
+    ports::load_tls(settings)?;
+    Ok(())
 }
 
-/// Runs a node until a signal or SHUTDOWN stops it. `log` changes what is logged meanwhile.
-pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
-    settings.cluster.check()?;
+/// Runs a node on this thread, which must not run a runtime. See [`serve`].
+pub fn serve_here(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(settings, sources, log))
+}
+
+/// Runs a node until a signal or SHUTDOWN stops it. At SIGHUP it reads its `sources` again, if it has any; without,
+/// that signal is none of its business. `log` changes what is logged meanwhile.
+pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
+    settings.check()?;
     let (default, tls) = (users::checked_default(settings)?, ports::load_tls(settings)?);
-    let is_member = settings.cluster.peer_addr.is_some();
+    let is_member = settings.peer_addr.is_some();
     // A member's port opens when it is in the view: until then no client may get as far as the backlog.
     let listeners = if is_member { None } else { Some(Listeners::bind(ports::client_addrs(settings))?) };
     let client_addrs = match &listeners {
@@ -110,17 +135,20 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     };
     let admin = Admin::bind(settings.admin_addr).await?;
     // Whatever may be wrong with the settings is found before anything is written.
-    let credentials = is_member.then(|| member::credentials(&settings.cluster)).transpose()?;
+    let token = settings.admin_token_file.as_deref().map(admin_token).transpose()?;
+    let credentials = is_member.then(|| member::credentials(settings)).transpose()?;
     let disk = open_disk(settings, is_member)?;
     let node_settings = node_settings(settings, client_addrs.port(), log);
     let node = Node::new(node_settings, is_member, RandomState::new(), random_hex()?);
     let users = users::start(settings, &node, &disk, default).await?;
     if let Some(tls) = tls {
         let _ = node.tls.set(tls);
-        tokio::spawn(ports::reload_on_hangup(Arc::clone(&node))?);
     }
     let shards = node.start()?;
     tokio::spawn(stop_on_signal(Arc::clone(&node))?);
+    if let Some(sources) = sources {
+        tokio::spawn(reload::at_sighup(sources, Arc::clone(&node))?);
+    }
     tracing::info!(
         name = settings.name,
         client_addr = client_addrs.plain.map(tracing::field::display),
@@ -135,7 +163,7 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
         credentials.map(|credentials| Arc::new(MemberNode::new(Arc::clone(&node), credentials, users)));
     let operators =
         Operators { name: settings.name.clone(), node: Arc::clone(&node), member: member.clone() };
-    let admin = tokio::spawn(admin.serve(Arc::new(operators)));
+    let admin = tokio::spawn(admin.serve(Arc::new(operators), token));
     let result = match (&member, listeners) {
         (None, None) => unreachable!("a node on its own listens from the start"),
         (None, Some(listeners)) => {
@@ -160,13 +188,21 @@ pub async fn serve(settings: &ServeSettings, log: Log) -> Result<(), RunError> {
     result
 }
 
-async fn stopped_and_left(node: &Node, member: &MemberNode, settings: &ServeSettings) {
+async fn stopped_and_left(node: &Node, member: &MemberNode, settings: &Settings) {
     node.stopped().await;
-    member.leave(Duration::from_millis(settings.cluster.drain_ms)).await;
+    member.leave(Duration::from_millis(settings.drain_ms)).await;
+}
+
+fn admin_token(path: &Path) -> Result<Token, RunError> {
+    Token::read(path).map_err(|error| RunError::File {
+        setting: "--admin-token-file",
+        path: path.to_owned(),
+        error,
+    })
 }
 
 /// Opens the data folder. A member of a cluster can do without a corrupt one: it joins as a new node.
-fn open_disk(settings: &ServeSettings, is_member: bool) -> Result<Disk, RunError> {
+fn open_disk(settings: &Settings, is_member: bool) -> Result<Disk, RunError> {
     let path = &settings.data_dir;
     match Disk::open(path) {
         Err(error @ DiskError::Corrupt { .. }) if is_member => {
@@ -181,103 +217,13 @@ fn open_disk(settings: &ServeSettings, is_member: bool) -> Result<Disk, RunError
     }
 }
 
-/// What operators are told.
-struct Operators {
-    name: String,
-    node: Arc<Node>,
-    member: Option<Arc<MemberNode>>,
-}
-
-impl Operators {
-    fn cluster(&self) -> Option<Arc<ClusterNode>> {
-        self.member.as_ref().and_then(|member| member.cluster.borrow().clone())
-    }
-
-    /// Of a node that has no membership to tell of.
-    fn own_status(&self) -> Value {
-        json!({
-            "name": self.name,
-            "version": env!("CARGO_PKG_VERSION"),
-            "condition": if self.node.is_stopping() { "draining" } else { "serving" },
-            "in_view": self.member.is_none(),
-            "clients": self.node.clients(),
-        })
-    }
-}
-
-impl Source for Operators {
-    fn readiness(&self) -> Result<(), String> {
-        if self.node.is_stopping() {
-            return Err("the node is stopping".to_owned());
-        }
-        if self.member.is_none() {
-            return Ok(());
-        }
-        let Some(cluster) = self.cluster() else { return Err("just started".to_owned()) };
-        match &*cluster.condition().borrow() {
-            Condition::Serving => Ok(()),
-            Condition::Joining(why) | Condition::Entering(why) => Err(why.clone()),
-            Condition::Draining => Err("the node is draining".to_owned()),
-        }
-    }
-
-    fn metrics(&self) -> Vec<Metric> {
-        self.numbers()
-    }
-
-    fn stop(&self) {
-        tracing::info!("asked to drain");
-        self.node.stop();
-    }
-
-    async fn status(&self) -> Value {
-        match self.cluster() {
-            Some(cluster) => cluster.status().await,
-            None => self.own_status(),
-        }
-    }
-
-    async fn nodes(&self) -> Value {
-        if let Some(cluster) = self.cluster() {
-            return cluster.nodes().await;
-        }
-        let mut status = self.own_status();
-        let alone = json!({"name": self.name, "in_view": true, "status": status});
-        status["members"] = json!([alone]);
-        status
-    }
-}
-
-fn node_settings(settings: &ServeSettings, tcp_port: u16, log: Log) -> NodeSettings {
-    let limits = &settings.limits;
+fn node_settings(settings: &Settings, tcp_port: u16, log: Log) -> NodeSettings {
     NodeSettings {
         shards: settings.shards.into(),
         argument_bytes_max: settings.payload_bytes_max as usize,
         user_timeout_ms: settings.tcp_user_timeout_ms,
         tcp_port,
-        live: LiveSettings {
-            clients_max: Setting::new(machine::clients_max(settings.clients_max as u64)),
-            outbox_limits: [
-                OutboxLimit::default(),
-                // Redis's default for its replicas, which do not exist here.
-                OutboxLimit::new(256 * MIB, 64 * MIB, 60),
-                OutboxLimit::new(limits.outbox_bytes_max, limits.outbox_soft_bytes_max, limits.outbox_soft_s),
-            ],
-            idle_s: Setting::new(limits.idle_s),
-            keepalive_s: Setting::new(settings.tcp_keepalive_s),
-            limits: Limits {
-                clients_per_address: Setting::new(limits.clients_per_address_max),
-                accepts_per_s: Setting::new(limits.accepts_per_s_max),
-                clients_bytes: Setting::new(machine::clients_bytes_max(limits.clients_bytes_max)),
-                subscriptions: Setting::new(limits.subscriptions_max),
-                patterns: Setting::new(limits.patterns_max),
-                channel_bytes: Setting::new(limits.channel_bytes_max),
-                pattern_bytes: Setting::new(limits.pattern_bytes_max),
-                transaction_bytes: Setting::new(limits.transaction_bytes_max),
-                monitors: Setting::new(limits.monitors_max),
-            },
-            log,
-        },
+        live: LiveSettings::new(settings, log),
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     acl::{Change, Changed, DEFAULT, FileError, Known, User, UserTable, Users, parse_file, write_file},
-    config::{AccessFlags, ServeSettings, TlsClientAuth},
+    config::{Settings, TlsClientAuth},
     raft::store::Disk,
     server::{Answer, Node, StoreError, UserStore},
 };
@@ -56,23 +56,22 @@ pub enum AccessError {
 
 /// The default user as long as nothing is kept of it. Fails if strangers could be it and nobody has asked for that: what
 /// the data folder may hold does not count, since the first start has the same settings and nothing there.
-pub(super) fn checked_default(settings: &ServeSettings) -> Result<User, AccessError> {
-    let flags = &settings.access;
-    let default = default_user(flags)?;
-    let users = match &flags.acl_file {
+pub(super) fn checked_default(settings: &Settings) -> Result<User, AccessError> {
+    let default = default_user(settings)?;
+    let users = match &settings.acl_file {
         Some(path) => Users::new(default.clone(), read(path)?),
         None => Users::new(default.clone(), []),
     };
-    if users.default_user().is_open() && !flags.allow_anonymous {
+    if users.default_user().is_open() && !settings.allow_anonymous {
         check_open(settings)?;
     }
     Ok(default)
 }
 
 /// With the password of the settings, or with none.
-fn default_user(flags: &AccessFlags) -> Result<User, AccessError> {
+fn default_user(settings: &Settings) -> Result<User, AccessError> {
     let mut default = User::unrestricted(DEFAULT);
-    if let Some(path) = &flags.password_file {
+    if let Some(path) = &settings.password_file {
         let text = fs::read(path).map_err(|source| AccessError::Unreadable { path: path.clone(), source })?;
         let password = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let password = password.strip_suffix(b"\r").unwrap_or(password);
@@ -87,14 +86,14 @@ fn default_user(flags: &AccessFlags) -> Result<User, AccessError> {
 
 /// Begins with the users of the one place where they are kept, and returns the cluster's if that is the place.
 pub(super) async fn start(
-    settings: &ServeSettings,
+    settings: &Settings,
     node: &Arc<Node>,
     disk: &Disk,
     default: User,
 ) -> Result<Option<Arc<ClusterUsers>>, super::RunError> {
-    let local = match &settings.access.acl_file {
+    let local = match &settings.acl_file {
         Some(path) => LocalUsers::in_file(node, path, default)?,
-        None if settings.cluster.peer_addr.is_none() => LocalUsers::in_folder(node, disk, default)?,
+        None if settings.peer_addr.is_none() => LocalUsers::in_folder(node, disk, default)?,
         None => {
             let users = ClusterUsers::new(node, default.clone());
             drop(node.install_users(Users::new(default, [])));
@@ -107,10 +106,10 @@ pub(super) async fn start(
 }
 
 /// Refuses an address that others can reach.
-fn check_open(settings: &ServeSettings) -> Result<(), AccessError> {
+fn check_open(settings: &Settings) -> Result<(), AccessError> {
     let addrs = client_addrs(settings);
     // A client that had to show a certificate is no stranger.
-    let tls = addrs.tls.filter(|_| settings.tls.tls_client_auth != TlsClientAuth::Required);
+    let tls = addrs.tls.filter(|_| settings.tls_client_auth != TlsClientAuth::Required);
     let open = addrs.plain.into_iter().chain(tls).find(|addr| !addr.ip().to_canonical().is_loopback());
     open.map_or(Ok(()), |addr| Err(AccessError::Open(addr)))
 }

@@ -5,7 +5,12 @@
 
 mod backoff;
 mod bench;
+mod clients;
+mod command_line;
+mod dev;
+mod flags;
 mod line;
+mod manual;
 mod publish;
 mod status;
 mod subscribe;
@@ -22,6 +27,11 @@ use carillon_client::{
 use clap::Args;
 
 pub use bench::{BenchSettings, bench};
+pub use clients::{ClientsSettings, LogLevelSettings, SubscribersSettings, clients, log_level, subscribers};
+pub use command_line::{Command, CommandLine};
+pub use dev::DevSettings;
+pub use flags::SettingFlags;
+pub use manual::{CompletionShell, completions, man};
 pub use publish::{PublishSettings, publish};
 pub use status::{AdminSettings, drain, nodes, status};
 pub use subscribe::{SubscribeSettings, subscribe};
@@ -132,7 +142,7 @@ impl LoginSettings {
 }
 
 /// Prints a line to standard output; whoever has seen enough of it may close it.
-fn print_line(line: &str) {
+pub fn print_line(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 

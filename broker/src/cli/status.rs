@@ -1,6 +1,6 @@
 //! `carillon status`, `carillon nodes` and `carillon drain`: a running node, asked through its admin port.
 
-use std::{fmt::Write as _, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{fmt::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 use serde_json::Value;
@@ -14,6 +14,9 @@ pub struct AdminSettings {
     /// Admin address of a node.
     #[arg(long, env = "CARILLON_ADMIN_ADDR", default_value = "127.0.0.1:9379")]
     pub admin_addr: SocketAddr,
+    /// File with the token that the node asks for, if it does.
+    #[arg(long, env = "CARILLON_ADMIN_TOKEN_FILE")]
+    pub admin_token_file: Option<PathBuf>,
     /// Print the node's JSON as it is.
     #[arg(long)]
     pub json: bool,
@@ -21,17 +24,17 @@ pub struct AdminSettings {
 
 /// Prints how a node and its cluster are.
 pub fn status(settings: &AdminSettings) -> ExitCode {
-    show(settings, |status| format!("{}\n{}", summary(status), nodes_table(status)))
+    show(settings, "/nodes", |status| format!("{}\n{}", summary(status), nodes_table(status)))
 }
 
 /// Prints the nodes of a cluster.
 pub fn nodes(settings: &AdminSettings) -> ExitCode {
-    show(settings, nodes_table)
+    show(settings, "/nodes", nodes_table)
 }
 
 /// Asks a node to leave its cluster and to stop.
 pub fn drain(settings: &AdminSettings) -> ExitCode {
-    match ask(settings.admin_addr, "POST", "/drain") {
+    match ask(settings, "/drain", Some("")) {
         Ok(_) => {
             super::print_line("the node closes its clients, leaves the view and stops");
             ExitCode::SUCCESS
@@ -40,9 +43,10 @@ pub fn drain(settings: &AdminSettings) -> ExitCode {
     }
 }
 
-fn show(settings: &AdminSettings, form: impl Fn(&Value) -> String) -> ExitCode {
-    let answer = ask(settings.admin_addr, "GET", "/nodes").and_then(|body| {
-        let status = serde_json::from_str(&body).map_err(|error| format!("no status: {error}"))?;
+/// Prints what a node answers: its JSON, or that in a form for people.
+pub(super) fn show(settings: &AdminSettings, path: &str, form: impl Fn(&Value) -> String) -> ExitCode {
+    let answer = ask(settings, path, None).and_then(|body| {
+        let status = serde_json::from_str(&body).map_err(|error| format!("no JSON: {error}"))?;
         Ok((body, status))
     });
     match answer {
@@ -53,22 +57,36 @@ fn show(settings: &AdminSettings, form: impl Fn(&Value) -> String) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn fail(text: &str) -> ExitCode {
+pub(super) fn fail(text: &str) -> ExitCode {
     eprintln!("carillon: {text}");
     ExitCode::FAILURE
 }
 
-fn ask(addr: SocketAddr, method: &str, path: &str) -> Result<String, String> {
-    let agent: ureq::Agent =
-        ureq::Agent::config_builder().timeout_global(Some(ANSWER_TIME_MAX)).build().into();
+/// Gets what is at `path`, or posts `body` there.
+pub(super) fn ask(settings: &AdminSettings, path: &str, body: Option<&str>) -> Result<String, String> {
+    let addr = settings.admin_addr;
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(ANSWER_TIME_MAX))
+        .http_status_as_error(false)
+        .build()
+        .into();
     let url = format!("http://{addr}{path}");
-    let response = if method == "POST" { agent.post(&url).send_empty() } else { agent.get(&url).call() };
-    response
-        .and_then(|mut response| response.body_mut().read_to_string())
-        .map_err(|error| format!("no node answers at {addr}: {error}; is --admin-addr right?"))
+    let token = settings.admin_token_file.as_deref().map(|file| {
+        let token = std::fs::read_to_string(file);
+        token.map_err(|error| format!("--admin-token-file {}: {error}", file.display()))
+    });
+    let bearer = token.transpose()?.map(|token| format!("Bearer {}", token.trim())).unwrap_or_default();
+    let response = match body {
+        Some(body) => agent.post(&url).header("Authorization", &bearer).send(body),
+        None => agent.get(&url).header("Authorization", &bearer).call(),
+    };
+    let mut response =
+        response.map_err(|error| format!("no node answers at {addr}: {error}; is --admin-addr right?"))?;
+    let text = response.body_mut().read_to_string().map_err(|error| format!("{addr}: {error}"))?;
+    if response.status().is_success() { Ok(text) } else { Err(format!("{addr}: {}", text.trim_end())) }
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

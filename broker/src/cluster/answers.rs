@@ -39,7 +39,7 @@ impl ClusterNode {
                 Ok(body) => reply::Kind::Raft(RaftPayload { body }),
                 Err(error) => refuse(Refusal::temporary(error)),
             },
-            request::Kind::Query(query) => self.answer_query(query),
+            request::Kind::Query(query) => self.answer_query(query).await,
             request::Kind::FlushQuery(query) => self.answer_flush_query(query).await,
             request::Kind::FlushFetch(fetch) => {
                 let (answer, wait) = oneshot::channel();
@@ -183,7 +183,7 @@ impl ClusterNode {
         }
     }
 
-    fn answer_query(&self, query: QueryRequest) -> reply::Kind {
+    async fn answer_query(&self, query: QueryRequest) -> reply::Kind {
         match query.what {
             Some(query_request::What::Counts(Names { names })) => {
                 reply::Kind::Counts(Counts { counts: self.clients.subscribers(query.kind, &names) })
@@ -191,7 +191,11 @@ impl ClusterNode {
             Some(query_request::What::Matching(pattern)) => {
                 reply::Kind::Names(Names { names: self.clients.names(query.kind, &pattern) })
             }
-            None => refuse(Refusal::lasting("a question about nothing")),
+            Some(query_request::What::Listeners(channel)) => {
+                let listeners = self.clients.listeners(query.kind, channel).await;
+                reply::Kind::Status(NodeStatus { json: listeners.to_string() })
+            }
+            None => refuse(Refusal::lasting("a question that this version does not know")),
         }
     }
 

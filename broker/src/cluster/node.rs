@@ -1,6 +1,7 @@
 //! What the tasks of a cluster node share.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use carillon_proto::peer::{Hello, Refusal, VERSION, VERSION_OLDEST, Welcome, reply, request};
+use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use super::{Identity, LeaderLeases, LeaseTimes, discovery};
@@ -40,6 +42,8 @@ pub trait Clients: std::fmt::Debug + Send + Sync + 'static {
     fn subscribers(&self, kind: u32, names: &[Bytes]) -> Vec<u64>;
     /// Names with subscribers on this node that match a pattern, or all.
     fn names(&self, kind: u32, pattern: &[u8]) -> Vec<Bytes>;
+    /// Who on this node gets what is published to a channel, as JSON. `kind` says whether it is a shard channel.
+    fn listeners(&self, kind: u32, channel: Bytes) -> Pin<Box<dyn Future<Output = Value> + Send>>;
 }
 
 /// Settings of a node's membership.

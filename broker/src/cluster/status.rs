@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use carillon_proto::peer::{NodeStatus, reply, request};
+use bytes::Bytes;
+use carillon_proto::peer::{NodeStatus, QueryRequest, query_request, reply, request};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -35,8 +36,29 @@ impl ClusterNode {
         status
     }
 
+    /// Who on the other nodes of the view gets what is published to a channel: for each node its name and its
+    /// subscribers, or `null` where it does not answer, which older versions do not.
+    pub async fn listeners(&self, kind: u32, channel: Bytes) -> Vec<Value> {
+        let state = self.state().unwrap_or_default();
+        let others = state.view.members.keys().filter(|node| **node != self.node());
+        let asked = others.map(|node| {
+            let what = Some(query_request::What::Listeners(channel.clone()));
+            let name = state.members.get(node).map(|member| member.name.clone());
+            async move {
+                let query = request::Kind::Query(QueryRequest { kind, what });
+                let subscribers = self.ask_for_json(*node, query).await;
+                json!({"name": name, "subscribers": subscribers})
+            }
+        });
+        futures_util::future::join_all(asked).await
+    }
+
     async fn status_of(&self, node: u64) -> Option<Value> {
-        match self.links.get(node)?.call(request::Kind::Status(()), ANSWER_TIME_MAX).await {
+        self.ask_for_json(node, request::Kind::Status(())).await
+    }
+
+    async fn ask_for_json(&self, node: u64, question: request::Kind) -> Option<Value> {
+        match self.links.get(node)?.call(question, ANSWER_TIME_MAX).await {
             Ok(reply::Kind::Status(NodeStatus { json })) => serde_json::from_str(&json).ok(),
             _ => None,
         }

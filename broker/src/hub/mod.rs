@@ -241,18 +241,30 @@ impl Hub {
         })
     }
 
-    /// The names of all subscriptions of `seat`, in no particular order.
+    /// What `seat` is subscribed to, by name, in no particular order.
     pub fn subscriptions(&self, seat: Seat, kind: SubscriptionKind) -> impl Iterator<Item = &[u8]> {
-        let ids = self.clients[seat].subscriptions.iter().flat_map(move |subscriptions| match kind {
-            SubscriptionKind::Channel => subscriptions.channels.iter(),
-            SubscriptionKind::Pattern => subscriptions.patterns.iter(),
-            SubscriptionKind::ShardChannel => subscriptions.shard_channels.iter(),
-        });
-        ids.map(move |id| match kind {
-            SubscriptionKind::Channel => self.channels.name(id),
-            SubscriptionKind::Pattern => self.patterns.name(id),
-            SubscriptionKind::ShardChannel => self.shard_channels.name(id),
+        let own = self.clients[seat].subscriptions.as_deref();
+        own.into_iter().flat_map(move |own| {
+            let ids = match kind {
+                SubscriptionKind::Channel => &own.channels,
+                SubscriptionKind::Pattern => &own.patterns,
+                SubscriptionKind::ShardChannel => &own.shard_channels,
+            };
+            ids.iter().map(move |id| match kind {
+                SubscriptionKind::Channel => self.channels.name(id),
+                SubscriptionKind::Pattern => self.patterns.name(id),
+                SubscriptionKind::ShardChannel => self.shard_channels.name(id),
+            })
         })
+    }
+
+    /// Who gets what is published to `channel`, each with the name or pattern by which it does.
+    pub fn subscribers(&self, channel: &[u8], is_shard_channel: bool) -> Vec<(Vec<u8>, Seat)> {
+        let topics = if is_shard_channel { &self.shard_channels } else { &self.channels };
+        let direct = topics.find(channel).map(|id| (channel, topics.subscribers(id)));
+        let patterns = (!is_shard_channel).then(|| self.patterns.matching(channel));
+        let found = direct.into_iter().chain(patterns.into_iter().flatten());
+        found.flat_map(|(by, seats)| seats.iter().map(|seat| (by.to_vec(), seat))).collect()
     }
 
     /// Puts a message into the outbox of each of its subscribers and returns their number. A connection that

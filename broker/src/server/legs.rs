@@ -1,10 +1,11 @@
 //! The legs of a publish: this shard, the other shards, the other nodes.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use super::{
     Node, Relay, Shard,
     inbox::{Envelope, Ticket},
+    shard::Turn,
 };
 use crate::hub::{ChannelKind, Message};
 
@@ -20,11 +21,7 @@ impl Shard {
     ) -> (u64, u32) {
         let receivers = self.hub.borrow_mut().publish(kind, channel, payload);
         self.stats().published.add(1);
-        self.stats().delivered.add(receivers);
-        if receivers > 0 {
-            // The publisher may want no reply, so that nothing else would see to this.
-            self.schedule_flush();
-        }
+        self.note_delivered(receivers);
         let mut legs = self.hand_to_shards(kind, channel, payload, ticket);
         if self.node.is_member {
             legs += 1;
@@ -37,11 +34,21 @@ impl Shard {
     /// the number of local receivers, and of shards that will answer `ticket` with theirs.
     pub fn deliver(&self, kind: ChannelKind, channel: &[u8], payload: &[u8], ticket: Ticket) -> (u64, u32) {
         let receivers = self.hub.borrow_mut().publish(kind, channel, payload);
-        self.stats().delivered.add(receivers);
-        if receivers > 0 {
-            self.schedule_flush();
-        }
+        self.note_delivered(receivers);
         (receivers, self.hand_to_shards(kind, channel, payload, ticket))
+    }
+
+    /// Messages have been put into outboxes: counts them, and sees to it that they leave. Their publisher may want no
+    /// reply, so that nothing else would.
+    pub(super) fn note_delivered(&self, receivers: u64) {
+        if receivers == 0 {
+            return;
+        }
+        self.stats().delivered.add(receivers);
+        let turn = self.turn.get();
+        let start = turn.start.unwrap_or_else(Instant::now);
+        self.turn.set(Turn { start: Some(start), delivered: turn.delivered + receivers });
+        self.schedule_flush();
     }
 
     /// One more leg of a message is complete.

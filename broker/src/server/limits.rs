@@ -1,6 +1,7 @@
 //! What clients may take of a node. Every bound is a setting; its default and the reason for it are told there.
 
-use super::live::Setting;
+use super::{live::Setting, machine};
+use crate::config::Settings;
 
 /// Bounds that hold for every client, or for all of them together. 0 means no bound unless said otherwise.
 #[derive(Debug, Default)]
@@ -27,6 +28,19 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Hands the settings to those who use them.
+    pub(super) fn publish(&self, settings: &Settings) {
+        self.clients_per_address.set(settings.clients_per_address_max);
+        self.accepts_per_s.set(settings.accepts_per_s_max);
+        self.clients_bytes.set(machine::clients_bytes_max(settings.clients_bytes_max));
+        self.subscriptions.set(settings.subscriptions_max);
+        self.patterns.set(settings.patterns_max);
+        self.channel_bytes.set(settings.channel_bytes_max);
+        self.pattern_bytes.set(settings.pattern_bytes_max);
+        self.transaction_bytes.set(settings.transaction_bytes_max);
+        self.monitors.set(settings.monitors_max);
+    }
+
     /// Whether `count` is more than `limit` allows.
     pub(crate) fn is_above(count: usize, limit: &Setting) -> bool {
         let limit = limit.get();

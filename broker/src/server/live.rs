@@ -1,15 +1,16 @@
-//! Settings that CONFIG SET changes while the node runs. Reading one costs a plain load.
+//! Settings that SIGHUP and CONFIG SET change while the node runs. Reading one costs a plain load.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
-use tracing::level_filters::LevelFilter;
+use super::{Limits, machine};
+use crate::config::{Row, Settings};
 
-use super::Limits;
+const MIB: u64 = 1024 * 1024;
 
-/// A number that every thread reads and CONFIG SET writes.
+/// A number that every thread reads and who changes settings writes.
 #[derive(Debug, Default)]
 pub struct Setting(AtomicU64);
 
@@ -73,6 +74,8 @@ pub(crate) const OUTBOX_CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
 /// What can change while the node runs.
 #[derive(Debug)]
 pub struct LiveSettings {
+    /// All settings as they are now. What is asked for often, or by other threads, is beside it as a number.
+    current: Mutex<Settings>,
     /// Most connections at a time.
     pub clients_max: Setting,
     /// What may wait for a client. Here the limit for `pubsub` holds for every client: it is the others of
@@ -85,11 +88,71 @@ pub struct LiveSettings {
     pub keepalive_s: Setting,
     /// What clients may take.
     pub limits: Limits,
-    /// How to change what is logged.
-    pub log: Log,
+    log: Log,
 }
 
 impl LiveSettings {
+    /// What the settings say at the start. `log` changes what is logged.
+    pub fn new(settings: &Settings, log: Log) -> Self {
+        let live = Self {
+            clients_max: Setting::default(),
+            // The defaults of Redis's classes; that of `pubsub` is a setting.
+            outbox_limits: [
+                OutboxLimit::default(),
+                OutboxLimit::new(256 * MIB, 64 * MIB, 60),
+                OutboxLimit::default(),
+            ],
+            idle_s: Setting::default(),
+            keepalive_s: Setting::default(),
+            limits: Limits::default(),
+            current: Mutex::new(settings.clone()),
+            log,
+        };
+        live.publish(settings);
+        live
+    }
+
+    /// Hands the settings to those who use them. Every row of the table that can change has its line here, or in
+    /// [`change`](Self::change).
+    fn publish(&self, settings: &Settings) {
+        self.clients_max.set(machine::clients_max(settings.clients_max as u64));
+        self.idle_s.set(settings.client_idle_s);
+        self.keepalive_s.set(settings.tcp_keepalive_s);
+        let outbox = self.outbox_limit();
+        outbox.hard_bytes.set(settings.outbox_bytes_max);
+        outbox.soft_bytes.set(settings.outbox_soft_bytes);
+        outbox.soft_s.set(settings.outbox_soft_s);
+        self.limits.publish(settings);
+    }
+
+    /// All settings as they are now.
+    pub fn current(&self) -> Settings {
+        self.lock().clone()
+    }
+
+    /// Changes those of these settings that can change to what is wanted. `tell` hears of each that differs, before
+    /// it holds: afterwards, nothing may be logged any more.
+    pub fn change(&self, wanted: &Settings, rows: &[&'static Row], mut tell: impl FnMut(&Changed)) {
+        let mut current = self.lock();
+        for row in rows.iter().filter(|row| row.is_live) {
+            if row.get(&current) == row.get(wanted) {
+                continue;
+            }
+            let old = row.show(&current);
+            row.set(&mut current, row.get(wanted));
+            tell(&Changed { name: row.name, old, new: row.show(&current) });
+        }
+        self.publish(&current);
+        // Even if it is the same: nodes in one process share a log.
+        if rows.iter().any(|row| row.name == "log-level") {
+            self.log.set_filter(&current.log_level);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Settings> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The limit that holds.
     pub(crate) fn outbox_limit(&self) -> &OutboxLimit {
         let [_, _, pubsub] = &self.outbox_limits;
@@ -97,23 +160,87 @@ impl LiveSettings {
     }
 }
 
+/// A setting that has changed, as people are told of it.
+#[derive(Debug)]
+pub struct Changed {
+    /// Its name.
+    pub name: &'static str,
+    /// What it was.
+    pub old: String,
+    /// What it is.
+    pub new: String,
+}
+
 /// Changes what is logged: given by the one who started the log.
 #[derive(Clone)]
-pub struct Log(Arc<dyn Fn(LevelFilter) + Send + Sync>);
+pub struct Log(Arc<dyn Fn(&str) + Send + Sync>);
 
 impl Log {
-    /// `set_level` is called with what is to be logged from then on.
-    pub fn new(set_level: impl Fn(LevelFilter) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(set_level))
+    /// `set_filter` is called with what is to be logged from then on, as the setting `log-level` has it.
+    pub fn new(set_filter: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(set_filter))
     }
 
-    pub(crate) fn set_level(&self, level: LevelFilter) {
-        (self.0)(level);
+    fn set_filter(&self, filter: &str) {
+        (self.0)(filter);
     }
 }
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Log").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::config::{TABLE, Value};
+
+    /// Another value than this one.
+    fn another(row: &Row, settings: &Settings) -> Option<Value> {
+        match row.get(settings) {
+            Value::Number(number) => Some(Value::Number(number + 1)),
+            Value::Bool(is_on) => Some(Value::Bool(!is_on)),
+            Value::Text(_) if row.name == "log-level" => Some(Value::Text("warn".into())),
+            Value::Text(text) => Some(Value::Text(format!("{text}x"))),
+            Value::List(_) => Some(Value::List(vec!["a:1".into()])),
+            Value::Unset => None,
+        }
+    }
+
+    /// What is beside the settings as numbers.
+    fn published(live: &LiveSettings) -> String {
+        let all = format!("{live:?}");
+        all.split_once("clients_max: ").expect("follows the settings").1.to_owned()
+    }
+
+    #[test]
+    fn what_the_table_calls_changeable_reaches_those_who_use_it() {
+        for row in TABLE {
+            let filters = Arc::new(AtomicUsize::new(0));
+            let log = Log::new({
+                let filters = Arc::clone(&filters);
+                move |_| {
+                    filters.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            let mut wanted = Settings::default();
+            let live = LiveSettings::new(&wanted, log);
+            let before = published(&live);
+            let value = another(row, &wanted);
+            if !value.is_some_and(|value| row.set(&mut wanted, value)) {
+                assert!(!row.is_live, "{}: try another value", row.name);
+                continue;
+            }
+            let mut told = Vec::new();
+            live.change(&wanted, &[row], |changed| told.push(changed.name));
+            let is_changed = live.current() == wanted;
+            assert_eq!((is_changed, told.len()), (row.is_live, usize::from(row.is_live)), "{}", row.name);
+            let reaches = published(&live) != before || filters.load(Ordering::Relaxed) > 0;
+            assert_eq!(reaches, row.is_live, "{} has to be in publish or in change", row.name);
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use ahash::RandomState;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::{
     Census, CloseReason, Directory, Gate, LiveSettings, Shard, ShardStats, Tls,
@@ -38,7 +38,7 @@ pub struct NodeSettings {
     pub user_timeout_ms: u64,
     /// The TCP port that INFO tells.
     pub tcp_port: u16,
-    /// What CONFIG SET changes.
+    /// All settings, and what of them can change.
     pub live: LiveSettings,
 }
 
@@ -186,6 +186,22 @@ impl Node {
     /// Runs something on one shard's thread.
     pub fn on_shard(&self, index: usize, action: impl FnOnce(&Rc<Shard>) + Send + 'static) {
         self.inboxes[index].push(Envelope::Run(Box::new(action)));
+    }
+
+    /// Asks every shard but one that is left out. Who asks must not wait on a shard's own thread.
+    pub(crate) fn ask_shards<T: Send + 'static>(
+        &self,
+        but: Option<usize>,
+        ask: impl Fn(&Rc<Shard>) -> T + Clone + Send + 'static,
+    ) -> Vec<oneshot::Receiver<T>> {
+        let asked = (0..self.inboxes.len()).filter(|index| Some(*index) != but).map(|index| {
+            let (answer, answered) = oneshot::channel();
+            let ask = ask.clone();
+            // Who asked may be gone by then.
+            self.on_shard(index, move |shard| drop(answer.send(ask(shard))));
+            answered
+        });
+        asked.collect()
     }
 
     fn on_each_shard(&self, action: impl Fn(&Rc<Shard>) + Clone + Send + 'static) {

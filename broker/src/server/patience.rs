@@ -107,11 +107,20 @@ pub(super) async fn tick(shard: Rc<Shard>) {
     loop {
         interval.tick().await;
         let now = Instant::now();
+        let (mut blocked, mut largest, mut subscriptions) = (0, 0, 0);
         for connection in shard.connections() {
             shard.close_if_slow(&connection, now);
             shard.close_if_idle(&connection, now);
             shard.close_if_handshake_is_late(&connection, now);
+            let hub = shard.hub.borrow();
+            blocked += u64::from(connection.is_write_blocked.get());
+            largest = largest.max(hub.outbox(connection.seat).pending_bytes() as u64);
+            subscriptions += hub.counts(connection.seat).all() as u64;
         }
+        let stats = shard.stats();
+        stats.blocked.store(blocked, Ordering::Relaxed);
+        stats.largest_outbox.store(largest, Ordering::Relaxed);
+        stats.subscriptions.store(subscriptions, Ordering::Relaxed);
         shard.keep_to_the_budget();
     }
 }

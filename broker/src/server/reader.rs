@@ -158,14 +158,18 @@ impl<'a> Reader<'a> {
     fn read_now(&mut self) -> io::Result<(Option<Stop>, bool)> {
         let shard = Rc::clone(self.shard);
         let mut scratch = shard.scratch.borrow_mut();
-        // Unfinished input is continued where it is; otherwise requests are run straight from the shard's buffer.
-        let is_continued = !self.input.is_empty();
-        let buffer = if is_continued { &mut self.input } else { &mut *scratch };
-        if is_continued {
-            buffer.reserve(READ_BYTES);
+        // Requests are run straight from the shard's buffer, behind what is unfinished; so a client that sends a byte at
+        // a time makes the node hold these bytes and no buffer. Only a request that is larger than the shard's buffer is
+        // continued where it is.
+        let is_large = self.input.len() > READ_BYTES;
+        let buffer = if is_large {
+            self.input.reserve(READ_BYTES);
+            &mut self.input
         } else {
-            buffer.clear();
-        }
+            scratch.clear();
+            scratch.extend_from_slice(&self.input);
+            &mut *scratch
+        };
         let room = buffer.capacity() - buffer.len();
         let count = self.connection.stream.try_read(buffer)?;
         if count == 0 {
@@ -174,26 +178,37 @@ impl<'a> Reader<'a> {
         self.connection.was_heard.set(true);
         shard.stats().reads.add(1);
         shard.stats().input_bytes.add(count as u64);
-        let stop = if is_continued {
+        let stop = if is_large {
             self.run_input()
         } else {
             let (used, stop) = self.run_requests(&scratch);
-            self.input.extend_from_slice(&scratch[used..]);
-            self.connection.unread_input.set(self.input.len());
+            self.keep(&scratch[used..]);
             stop
         };
         Ok((Some(stop), count == room))
+    }
+
+    /// Keeps what could not be run yet, in no more memory than it takes.
+    fn keep(&mut self, unfinished: &[u8]) {
+        if unfinished.is_empty() {
+            self.input = Vec::new();
+        } else {
+            self.input.clear();
+            self.input.extend_from_slice(unfinished);
+        }
+        self.connection.unread_input.set(self.input.capacity());
     }
 
     /// Runs what has been read but not run.
     fn run_input(&mut self) -> Stop {
         let input = std::mem::take(&mut self.input);
         let (used, stop) = self.run_requests(&input);
-        if used < input.len() {
+        if used == 0 {
             self.input = input;
-            self.input.drain(..used);
+            self.connection.unread_input.set(self.input.capacity());
+        } else {
+            self.keep(&input[used..]);
         }
-        self.connection.unread_input.set(self.input.len());
         stop
     }
 

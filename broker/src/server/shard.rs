@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
     sync::{Arc, atomic::Ordering},
     task::{Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -57,6 +57,15 @@ pub struct Shard {
     /// How often this shard has closed its connections because the node was fenced.
     fences: Cell<u64>,
     has_work: Cell<bool>,
+    pub(super) turn: Cell<Turn>,
+}
+
+/// What has been delivered since the last end of a turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turn {
+    /// When the first message came.
+    pub(super) start: Option<Instant>,
+    pub(super) delivered: u64,
 }
 
 impl Shard {
@@ -70,7 +79,7 @@ impl Shard {
             index,
             hub: RefCell::new(Hub::new(node.hasher.clone())),
             users: RefCell::new(node.access.users()),
-            scratch: RefCell::new(Vec::with_capacity(READ_BYTES)),
+            scratch: RefCell::new(Vec::with_capacity(2 * READ_BYTES)),
             is_draining: Cell::new(false),
             has_ended: Cell::new(false),
             connections: RefCell::default(),
@@ -82,6 +91,7 @@ impl Shard {
             relay: RefCell::default(),
             fences: Cell::new(0),
             has_work: Cell::new(false),
+            turn: Cell::default(),
             node,
         });
         runtime.block_on(async {
@@ -251,6 +261,10 @@ impl Shard {
                 }
             }
         }
+        self.stats().turns.add(1);
+        if let Turn { start: Some(start), delivered } = self.turn.take() {
+            self.stats().delivery_time.record(start.elapsed(), delivered);
+        }
         self.keep_to_the_budget();
     }
 
@@ -259,7 +273,7 @@ impl Shard {
             Envelope::Deliver(message, ticket) => {
                 let receivers =
                     self.hub.borrow_mut().publish(message.kind, &message.channel, &message.payload);
-                self.stats().delivered.add(receivers);
+                self.note_delivered(receivers);
                 self.outgoing.borrow_mut()[ticket.shard()].push(Envelope::Delivered(ticket, receivers));
             }
             Envelope::Relay(message, ticket) => {

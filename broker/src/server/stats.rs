@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use carillon_proto::command::CommandId;
 
-use super::CloseReason;
+use super::{CloseReason, Histogram};
 
 /// A number with one writer: adding to it needs no locked instruction.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ impl Counter {
     }
 
     /// Starts again from zero. To be called by the counter's own thread only.
-    fn reset(&self) {
+    pub(super) fn reset(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
 
@@ -84,6 +84,17 @@ pub struct ShardStats {
     pub closed: [Counter; CloseReason::ALL.len()],
     /// Calls of each command, by [`CommandId`].
     pub by_command: CommandTable,
+    /// From a message's arrival at the shard to the moment in which the kernel has it for every subscriber that takes
+    /// it.
+    pub delivery_time: Histogram,
+    /// Turns at whose end something was sent.
+    pub turns: Counter,
+    /// Clients whose sockets took no more when they were last looked at, once a second.
+    pub blocked: AtomicU64,
+    /// Bytes that waited then for the client that is furthest behind.
+    pub largest_outbox: AtomicU64,
+    /// Subscriptions of the shard's clients then.
+    pub subscriptions: AtomicU64,
     /// Bytes that the shard's clients make it hold, at the end of its last turn.
     pub held_bytes: AtomicU64,
 }
@@ -135,11 +146,27 @@ impl ShardStats {
             delivered,
             closed,
             by_command,
+            delivery_time,
+            turns,
+            blocked: _,
+            largest_outbox: _,
+            subscriptions: _,
             held_bytes: _,
         } = self;
-        let counters =
-            [connections, commands, errors, reads, writes, input_bytes, output_bytes, published, delivered];
+        let counters = [
+            connections,
+            commands,
+            errors,
+            reads,
+            writes,
+            input_bytes,
+            output_bytes,
+            published,
+            delivered,
+            turns,
+        ];
         counters.into_iter().chain(errors_by_code).chain(closed).for_each(Counter::reset);
+        delivery_time.reset();
         by_command.0.iter().for_each(CommandStats::reset);
     }
 }

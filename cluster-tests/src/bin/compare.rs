@@ -39,6 +39,9 @@ struct Options {
     /// More servers like Redis to run, such as valkey-server, which is also taken from PATH.
     #[arg(long, value_name = "BINARY")]
     also: Vec<PathBuf>,
+    /// A nats-server to run beside them with --single; taken from PATH if it is there.
+    #[arg(long, requires = "single", value_name = "BINARY")]
+    nats: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -50,16 +53,20 @@ fn main() -> ExitCode {
     };
     let pace = Pace { seconds: options.seconds.unwrap_or(seconds), rounds: options.rounds.unwrap_or(rounds) };
     let valkey = PathBuf::from("valkey-server");
+    let nats = PathBuf::from("nats-server");
+    if options.single && options.nats.is_none() && Command::new(&nats).arg("--version").output().is_ok() {
+        options.nats = Some(nats);
+    }
     if options.also.is_empty() && Command::new(&valkey).arg("--version").output().is_ok() {
         options.also.push(valkey);
     }
-    for binary in iter::once(&mut options.redis).chain(&mut options.also) {
+    for binary in iter::once(&mut options.redis).chain(&mut options.also).chain(&mut options.nats) {
         // Servers run in folders of their own; a bare name is looked for on PATH.
         if let (true, Ok(absolute)) = (binary.components().count() > 1, path::absolute(&binary)) {
             *binary = absolute;
         }
     }
-    for binary in iter::once(&options.redis).chain(&options.also) {
+    for binary in iter::once(&options.redis).chain(&options.also).chain(&options.nats) {
         if let Err(error) = Command::new(binary).arg("--version").output() {
             eprintln!("compare: {} cannot be run: {error}", binary.display());
             return ExitCode::from(EXIT_USAGE);
@@ -83,6 +90,9 @@ fn compare_single(options: Options, pace: Pace) {
     let mut contenders = vec![with("Carillon".to_owned(), single::Kind::Carillon(1))];
     for binary in iter::once(options.redis).chain(options.also) {
         contenders.push(with(name_of(&binary), single::Kind::LikeRedis(binary)));
+    }
+    if let Some(binary) = options.nats {
+        contenders.push(with(name_of(&binary), single::Kind::Nats(binary)));
     }
     println!(
         "CPU: processor time of the server for each delivered message or operation. Ratios are those of the same round: \

@@ -11,7 +11,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::status::{Status, get};
+use super::status::Status;
+use crate::http::get;
 use crate::{eventually, server::carillon_binary};
 
 /// How long a node may take to end after SIGTERM.

@@ -1,15 +1,6 @@
 //! What a node tells operators, as far as tests ask.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    time::Duration,
-};
-
 use serde::Deserialize;
-
-/// How long a node may take to answer. One that is stopped never does.
-const ANSWER_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// `/status`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -65,15 +56,4 @@ impl Status {
         names.sort_unstable();
         names
     }
-}
-
-/// Asks an HTTP server; `None` when it does not answer.
-pub(super) fn get(addr: SocketAddr, path: &str) -> Option<(u16, String)> {
-    let mut socket = TcpStream::connect_timeout(&addr, ANSWER_TIME_MAX).ok()?;
-    socket.set_read_timeout(Some(ANSWER_TIME_MAX)).ok()?;
-    write!(socket, "GET {path} HTTP/1.0\r\nHost: {addr}\r\nConnection: close\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }

@@ -53,3 +53,28 @@ fn a_node_that_is_drained_leaves_and_stops() {
     assert_eq!(gone.code, Some(1));
     assert!(gone.errors.contains("no node answers at"), "{}", gone.errors);
 }
+
+/// Socket.IO waits for an answer of every subscriber: who is it that does not give one?
+#[test]
+fn the_subscribers_of_a_channel_are_named_from_any_node() {
+    let cluster = Cluster::form(ClusterSettings::of(3));
+    let _subscribers: Vec<Wire> = cluster
+        .nodes
+        .iter()
+        .map(|node| {
+            let mut wire = Wire::connect(node.client);
+            wire.ask(&["client", "setname", &format!("app-at-{}", node.name)]);
+            wire.ask(&["psubscribe", "socket.io#/#*"]);
+            wire
+        })
+        .collect();
+    for node in &cluster.nodes {
+        let admin = node.admin.to_string();
+        let told = run(&["subscribers", "socket.io#/#room 1#", "--admin-addr", &admin], &[], b"");
+        for other in &cluster.nodes {
+            let line = told.output.lines().find(|line| line.contains(&format!("app-at-{}", other.name)));
+            let line = line.unwrap_or_else(|| panic!("{} is missing in\n{}", other.name, told.output));
+            assert!(line.contains("127.0.0.1:") && line.ends_with("socket.io#/#*"), "{line}");
+        }
+    }
+}

@@ -293,7 +293,7 @@ pub struct QueryRequest {
     #[prost(uint32, tag = "1")]
     pub kind: u32,
     /// What of them.
-    #[prost(oneof = "query_request::What", tags = "2, 3")]
+    #[prost(oneof = "query_request::What", tags = "2, 3, 4")]
     pub what: Option<query_request::What>,
 }
 
@@ -308,6 +308,9 @@ pub mod query_request {
         /// All names that match this pattern; all names at all if it is empty.
         #[prost(bytes = "bytes", tag = "3")]
         Matching(bytes::Bytes),
+        /// Who gets what is published to this channel; answered with a [`NodeStatus`](super::NodeStatus).
+        #[prost(bytes = "bytes", tag = "4")]
+        Listeners(bytes::Bytes),
     }
 }
 

@@ -5,7 +5,13 @@ use std::io;
 use carillon_proto::resp::{Value, ValueDecoder};
 
 use super::{
-    clock::Times, control::Control, link::Link, plan::Plan, poller::Poller, publisher::Publisher,
+    clock::Times,
+    control::Control,
+    link::Link,
+    nats,
+    plan::{Dialect, Plan},
+    poller::Poller,
+    publisher::Publisher,
     subscriber::Subscriber,
 };
 
@@ -108,14 +114,18 @@ impl Client {
         since_ns: u64,
         plan: &Plan,
     ) -> Result<Option<usize>, Trouble> {
+        if plan.dialect == Dialect::Nats {
+            let used = nats::greeted(input).map_err(Trouble::Refused)?;
+            if used.is_some() {
+                self.is_welcome(since_ns, plan);
+            }
+            return Ok(used);
+        }
         let not_redis = |error| Trouble::Refused(format!("it does not speak Redis's protocol: {error}"));
         match ValueDecoder::new(ANSWER_BYTES_MAX).decode(input).map_err(not_redis)? {
             Some((Value::Error(text), _)) => Err(Trouble::Refused(text)),
             Some((_, used)) => {
-                self.state = match self.role {
-                    Role::Publisher(_) => State::Ready,
-                    Role::Subscriber(_) => State::Subscribing { since_ns, missing: plan.subscriptions() },
-                };
+                self.is_welcome(since_ns, plan);
                 Ok(Some(used))
             }
             None if input.len() > ANSWER_BYTES_MAX => {
@@ -123,6 +133,13 @@ impl Client {
             }
             None => Ok(None),
         }
+    }
+
+    fn is_welcome(&mut self, since_ns: u64, plan: &Plan) {
+        self.state = match self.role {
+            Role::Publisher(_) => State::Ready,
+            Role::Subscriber(_) => State::Subscribing { since_ns, missing: plan.subscriptions() },
+        };
     }
 
     /// A subscription is confirmed. Returns whether it was the last that was missing.

@@ -283,7 +283,7 @@ impl Driver {
         }
         let unexpected = |error: frame::Unexpected| Trouble::Refused(error.to_string());
         let mut messages = 0;
-        while let Some((frame, used)) = frame::next(&input[at..]).map_err(unexpected)? {
+        while let Some((frame, used)) = self.plan.dialect.next(&input[at..]).map_err(unexpected)? {
             at += used;
             match (frame, &mut client.role, times) {
                 (Frame::Message { payload }, Role::Subscriber(subscriber), Some(times)) => {
@@ -292,13 +292,14 @@ impl Driver {
                         self.latencies.saturating_record(now_ns.saturating_sub(due_ns));
                     }
                 }
-                (Frame::Receivers(_), Role::Publisher(publisher), Some(times)) => {
+                (Frame::Receivers(_) | Frame::Accepted, Role::Publisher(publisher), Some(times)) => {
                     if let Some(wait_ns) = publisher.answer(now_ns, times) {
                         self.answers.saturating_record(wait_ns);
                     }
                     client.flows(now_ns);
                 }
-                (Frame::Subscribed, Role::Subscriber(_), _) => {
+                (Frame::Nothing, ..) => {}
+                (Frame::Subscribed | Frame::Accepted, Role::Subscriber(_), _) => {
                     if client.confirmed()
                         && let Role::Subscriber(subscriber) = &mut client.role
                     {

@@ -14,6 +14,10 @@ pub(super) enum Frame<'a> {
     Subscribed,
     /// The number of receivers that PUBLISH answers.
     Receivers(i64),
+    /// NATS has taken a message or a subscription.
+    Accepted,
+    /// Something that needs no answer.
+    Nothing,
     /// An error, without its `-`.
     Error(&'a [u8]),
     /// A status or a string.

@@ -13,6 +13,7 @@ mod frame;
 mod histogram;
 mod ledger;
 mod link;
+mod nats;
 mod outcome;
 mod payload;
 mod plan;

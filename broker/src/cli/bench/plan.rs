@@ -1,6 +1,28 @@
 //! Who publishes and subscribes to what: the same for every target and round but for the names of the channels.
 
-use super::settings::BenchSettings;
+use super::{
+    frame::{self, Frame, Unexpected},
+    nats,
+    settings::BenchSettings,
+};
+
+/// The language of the servers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Dialect {
+    #[default]
+    Redis,
+    Nats,
+}
+
+impl Dialect {
+    /// The frame at the front of `input` and its length in bytes; `None` when it has not arrived whole.
+    pub(super) fn next(self, input: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Unexpected> {
+        match self {
+            Self::Redis => frame::next(input),
+            Self::Nats => nats::next(input),
+        }
+    }
+}
 
 /// The load of one run.
 #[derive(Debug)]
@@ -17,6 +39,7 @@ pub(super) struct Plan {
     pub(super) rate: Option<u32>,
     pub(super) reconnect: bool,
     kind: Kind,
+    pub(super) dialect: Dialect,
     /// What opens a connection, and is answered by one reply.
     pub(super) greeting: Vec<u8>,
 }
@@ -35,7 +58,12 @@ pub(super) struct Login<'a> {
 }
 
 impl Plan {
-    pub(super) fn new(settings: &BenchSettings, run: u32, login: Option<&Login<'_>>) -> Self {
+    pub(super) fn new(
+        settings: &BenchSettings,
+        run: u32,
+        login: Option<&Login<'_>>,
+        dialect: Dialect,
+    ) -> Self {
         Self {
             run,
             publishers: settings.publishers,
@@ -51,7 +79,11 @@ impl Plan {
                 (_, true) => Kind::Shard,
                 _ => Kind::Channel,
             },
-            greeting: greeting(settings.resp, login),
+            dialect,
+            greeting: match dialect {
+                Dialect::Redis => greeting(settings.resp, login),
+                Dialect::Nats => nats::GREETING.to_vec(),
+            },
         }
     }
 
@@ -98,6 +130,10 @@ impl Plan {
         let mut bytes = Vec::new();
         for channel in self.channels_of(subscriber) {
             let name = self.channel(channel);
+            if self.dialect == Dialect::Nats {
+                nats::subscribe(&name, channel, &mut bytes);
+                continue;
+            }
             let (command, name) = match self.kind {
                 Kind::Channel => ("SUBSCRIBE", name),
                 Kind::Shard => ("SSUBSCRIBE", name),
@@ -112,6 +148,9 @@ impl Plan {
     pub(super) fn requests(&self) -> Vec<Vec<u8>> {
         let command = if matches!(self.kind, Kind::Shard) { "SPUBLISH" } else { "PUBLISH" };
         let begin = |channel| {
+            if self.dialect == Dialect::Nats {
+                return nats::publish(&self.channel(channel), self.size);
+            }
             let mut bytes = Vec::new();
             words(3, &[command.as_bytes(), self.channel(channel).as_bytes()], &mut bytes);
             bytes.extend_from_slice(format!("${}\r\n", self.size).as_bytes());
@@ -177,7 +216,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::cli::bench) fn plan(words: &str) -> Plan {
-        Plan::new(&settings(words), 7, None)
+        Plan::new(&settings(words), 7, None, Dialect::Redis)
     }
 
     #[test]

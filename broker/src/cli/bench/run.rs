@@ -61,7 +61,7 @@ pub(super) fn run(
         username: credentials.username.as_deref(),
         password: &credentials.password,
     });
-    let plan = Arc::new(Plan::new(settings, run, login.as_ref()));
+    let plan = Arc::new(Plan::new(settings, run, login.as_ref(), target.dialect));
     let threads = usize::from(settings.threads);
     let control = Arc::new(Control::new(Clock::start(), target.resolved.clone(), threads));
     let drivers = spawn(&plan, &control, target.addresses.len())?;

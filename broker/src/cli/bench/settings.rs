@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::payload::HEAD_BYTES;
+use super::{payload::HEAD_BYTES, target::NATS};
 use crate::cli::{CliError, LoginSettings};
 
 /// Rounds of a comparison, where none are said: the median of five bears two that were disturbed.
@@ -22,7 +22,8 @@ const STREAMS_MAX: u64 = 20_000_000;
 /// lost, got twice or out of order; if there was any, or if a server closed a connection, the exit code is 1.
 #[derive(Args, Clone, Debug)]
 pub struct BenchSettings {
-    /// Servers to load, `host:port` or a URL as for `pub`; connections are spread over them in turn.
+    /// Servers to load, `host:port` or a URL as for `pub`, or `nats://host:port`; connections are spread over them in
+    /// turn.
     #[arg(
         long,
         env = "CARILLON_SERVER",
@@ -127,6 +128,11 @@ impl BenchSettings {
                 "--channels-per-subscriber {} is more than --channels {}",
                 self.channels_per_subscriber, self.channels
             )));
+        }
+        let mut servers = self.server.iter().chain(&self.against);
+        if (self.patterns || self.shard_channels) && servers.any(|server| server.starts_with(NATS)) {
+            let text = "--patterns and --shard-channels are not for nats:// servers, whose names match by whole words";
+            return Err(CliError::Usage(text.to_owned()));
         }
         let [publishers, subscribers, channels, each] =
             [self.publishers, self.subscribers, self.channels, self.channels_per_subscriber].map(u64::from);

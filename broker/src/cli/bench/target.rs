@@ -5,8 +5,11 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use carillon_client::{Address, Connection, Credentials, Endpoint, Settings, Value};
 use socket2::SockAddr;
 
-use super::{procs, sentinel::Sentinels};
+use super::{nats, plan::Dialect, procs, sentinel::Sentinels};
 use crate::cli::{CliError, LoginSettings};
+
+/// How the address of a server begins that speaks NATS's protocol.
+pub(super) const NATS: &str = "nats://";
 
 /// Servers that are loaded together, like the nodes of a cluster.
 #[derive(Debug)]
@@ -15,6 +18,7 @@ pub(super) struct Target {
     pub(super) addresses: Vec<String>,
     pub(super) resolved: Vec<SockAddr>,
     pub(super) credentials: Option<Credentials>,
+    pub(super) dialect: Dialect,
     /// Software and version, as the first server tells them.
     pub(super) software: String,
     /// Processes to measure.
@@ -35,6 +39,7 @@ impl Target {
             addresses: Vec::new(),
             resolved: Vec::new(),
             credentials: None,
+            dialect: Dialect::Redis,
             software: "unknown".to_owned(),
             pids: pids.to_vec(),
             sentinels: None,
@@ -49,6 +54,10 @@ impl Target {
             target.sentinels = Some(sentinels);
         }
         for server in &servers {
+            if let Some(address) = server.strip_prefix(NATS) {
+                target.add_nats(address)?;
+                continue;
+            }
             let address = login.address(server)?;
             let (resolved, is_local) = resolve(&address.endpoint)?;
             let connection = Connection::open(&address, Settings::default()).await?;
@@ -67,10 +76,31 @@ impl Target {
             target.resolved.push(resolved);
             target.credentials = target.credentials.or(address.credentials);
         }
+        if target.dialect == Dialect::Nats && !servers.iter().all(|server| server.starts_with(NATS)) {
+            return Err(CliError::Usage(
+                "servers that are loaded together have to speak one language".to_owned(),
+            ));
+        }
         match pids.iter().find(|pid| !procs::exists(**pid)) {
             Some(pid) => Err(CliError::Usage(format!("there is no process {pid} to measure"))),
             None => Ok(target),
         }
+    }
+}
+
+impl Target {
+    fn add_nats(&mut self, address: &str) -> Result<(), CliError> {
+        let endpoint = address.parse::<Address>()?.endpoint;
+        let (resolved, _) = resolve(&endpoint)?;
+        let addr = resolved
+            .as_socket()
+            .ok_or_else(|| CliError::Usage(format!("{NATS}{address}: NATS has a host and a port")))?;
+        let version = nats::version(addr).map_err(|error| CliError::Bench(format!("{endpoint}: {error}")))?;
+        self.software = format!("nats {version}");
+        self.dialect = Dialect::Nats;
+        self.addresses.push(endpoint.to_string());
+        self.resolved.push(resolved);
+        Ok(())
     }
 }
 

@@ -3,13 +3,11 @@
 use std::{rc::Rc, time::Duration};
 
 use carillon_proto::resp::{Encoder, Protocol, parse_integer};
-use tokio::sync::oneshot;
 
 use crate::server::{
     CloseReason, Shard,
     connection::Connection,
     dispatch::{Call, Flow},
-    inbox::Envelope,
     pause::Paused,
     session::Replies,
 };
@@ -248,16 +246,7 @@ pub(super) fn on_every_shard<T: Send + 'static>(
     ask: impl Fn(&Rc<Shard>) -> T + Clone + Send + 'static,
 ) -> impl Future<Output = Vec<T>> + 'static {
     let own = ask(shard);
-    let mut others = Vec::new();
-    for (index, inbox) in shard.node.inboxes.iter().enumerate() {
-        if index != shard.index {
-            let (answer, answered) = oneshot::channel();
-            let ask = ask.clone();
-            // Who asked may be gone by then.
-            inbox.push(Envelope::Run(Box::new(move |shard: &Rc<Shard>| drop(answer.send(ask(shard))))));
-            others.push(answered);
-        }
-    }
+    let others = shard.node.ask_shards(Some(shard.index), ask);
     async move {
         let mut answers = vec![own];
         for other in others {

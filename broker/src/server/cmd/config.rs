@@ -9,6 +9,7 @@ use tracing::level_filters::LevelFilter;
 use super::client::{encoded, on_every_shard};
 use crate::{
     acl::DEFAULT,
+    config::{Given, Kind, OUTBOX_LIMIT, Row, Settings, TABLE, Value, parse_redis_bytes},
     hub::Glob,
     server::{
         Node,
@@ -19,26 +20,39 @@ use crate::{
 
 /// Redis's names for what a node has, with the values it has now.
 fn settings(node: &Node) -> Vec<(&'static str, String)> {
-    let (settings, live) = (&node.settings, &node.settings.live);
-    vec![
+    let live = &node.settings.live;
+    let current = live.current();
+    let rows = TABLE.iter().filter(|row| row.redis != Some(OUTBOX_LIMIT));
+    let rows = rows.filter_map(|row| Some((row.redis?, redis_value(row, &current))));
+    // What Redis has and a node has not, as Redis has it when it is not used; and what has a form of its own.
+    let others = [
         ("appendonly", "no".into()),
-        ("client-output-buffer-limit", outbox_limits(live)),
+        (OUTBOX_LIMIT, outbox_limits(live)),
         ("databases", "16".into()),
-        ("io-threads", settings.shards.to_string()),
-        ("loglevel", level_name(LevelFilter::current()).into()),
-        ("maxclients", live.clients_max.get().to_string()),
         ("maxmemory", "0".into()),
-        ("maxmemory-clients", live.limits.clients_bytes.get().to_string()),
         ("maxmemory-policy", "noeviction".into()),
-        ("port", settings.tcp_port.to_string()),
-        ("proto-max-bulk-len", settings.argument_bytes_max.to_string()),
+        ("port", node.settings.tcp_port.to_string()),
         ("replica-read-only", "yes".into()),
         ("requirepass", requirepass(node)),
         ("save", String::new()),
         ("slave-read-only", "yes".into()),
-        ("tcp-keepalive", live.keepalive_s.get().to_string()),
-        ("timeout", live.idle_s.get().to_string()),
-    ]
+    ];
+    let mut all: Vec<_> = rows.chain(others).collect();
+    all.sort_unstable();
+    all
+}
+
+/// A setting as Redis tells it.
+fn redis_value(row: &Row, current: &Settings) -> String {
+    match row.get(current) {
+        _ if row.redis == Some("loglevel") => level_name(LevelFilter::current()).into(),
+        _ if matches!(row.kind, Kind::Secret) => String::new(),
+        Value::Unset => String::new(),
+        Value::Bool(is_on) => if is_on { "yes" } else { "no" }.into(),
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => text,
+        Value::List(texts) => texts.join(" "),
+    }
 }
 
 /// Whether the default user has a password. Which one, nobody knows: only its hash is kept. What stands for it is none
@@ -53,7 +67,7 @@ fn requirepass(node: &Node) -> String {
 const PASSWORD_SET: &str = "(set; only its hash is known)";
 
 /// Settings that not even Redis changes while it runs.
-const IMMUTABLE: [&str; 2] = ["databases", "io-threads"];
+const IMMUTABLE: [&str; 3] = ["databases", "io-threads", "unixsocket"];
 
 pub(super) fn get(call: &Call<'_>) -> Flow {
     let globs: Vec<Glob> =
@@ -97,24 +111,25 @@ pub(super) fn set(call: &Call<'_>) -> Flow {
         };
         return fail(call, &String::from_utf8_lossy(given), reason);
     }
-    let mut changes = Vec::new();
+    let (mut wanted, mut password) = (Wanted::new(node), None);
     for (index, name) in names.iter().enumerate() {
         let value = call.arg(3 + 2 * index);
-        match Change::parse(name, value) {
-            Ok(Some(change)) => changes.push(change),
+        // What CONFIG GET told is no password: to set it as one would lock everybody out.
+        if name == "requirepass" && value != PASSWORD_SET.as_bytes() {
+            password = Some(value.to_vec());
+            continue;
+        }
+        match wanted.take(name, value) {
+            Ok(true) => {}
             // Tools that prepare a test server set what is set already.
-            Ok(None) if current(name).is_some_and(|current| current.as_bytes() == value) => {}
-            Ok(None) => return fail(call, name, "can't set immutable config"),
+            Ok(false) if current(name).is_some_and(|current| current.as_bytes() == value) => {}
+            Ok(false) => return fail(call, name, "can't set immutable config"),
             Err(reason) => return fail(call, name, &reason),
         }
     }
-    for change in &changes {
-        tracing::info!(client = call.connection.id, addr = call.connection.peer, ?change, "CONFIG SET");
-    }
-    let (passwords, others): (Vec<_>, Vec<_>) =
-        changes.into_iter().partition(|change| matches!(change, Change::Password(_)));
-    let Some(Change::Password(Secret(password))) = passwords.into_iter().next() else {
-        others.into_iter().for_each(|change| change.apply(&node.settings.live));
+    let (client, addr) = (call.connection.id, call.connection.peer.clone());
+    let Some(password) = password else {
+        wanted.apply_and_tell(node, client, &addr);
         return call.ok();
     };
     let (node, protocol) = (Arc::clone(node), call.connection.session.borrow().protocol);
@@ -122,7 +137,8 @@ pub(super) fn set(call: &Call<'_>) -> Flow {
         let set = set_password(&node, &password).await;
         encoded(protocol, |reply| match set {
             Ok(()) => {
-                others.into_iter().for_each(|change| change.apply(&node.settings.live));
+                tracing::info!(client, addr, name = "requirepass", "CONFIG SET");
+                wanted.apply_and_tell(&node, client, &addr);
                 reply.simple("OK");
             }
             Err(reason) => reply.error(failure("requirepass", &reason)),
@@ -149,71 +165,87 @@ fn failure(name: &str, reason: &str) -> String {
     format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")
 }
 
-/// A new value that has been checked.
-#[derive(Debug)]
-enum Change {
-    ClientsBytes(u64),
-    ClientsMax(u64),
-    IdleSeconds(u64),
-    KeepaliveSeconds(u64),
-    LogLevel(LevelFilter),
+/// New values that have been checked.
+struct Wanted {
+    settings: Settings,
+    rows: Vec<&'static Row>,
     /// Place of a class in `OUTBOX_CLASSES`, hard limit, soft limit, seconds.
-    OutboxLimits(Vec<(usize, [u64; 3])>),
-    /// The default user's password, which goes where users are kept.
-    Password(Secret),
+    outbox_limits: Vec<(usize, [u64; 3])>,
 }
 
-/// A password on its way to its hash: not for the log.
-struct Secret(Vec<u8>);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("(redacted)")
-    }
-}
-
-impl Change {
-    /// `None` for a setting that a node cannot change.
-    fn parse(name: &str, value: &[u8]) -> Result<Option<Self>, String> {
-        Ok(Some(match name {
-            "client-output-buffer-limit" => Self::OutboxLimits(parse_outbox_limits(value)?),
-            "loglevel" => Self::LogLevel(parse_level(value)?),
-            // What CONFIG GET told is no password: to set it as one would lock everybody out.
-            "requirepass" if value == PASSWORD_SET.as_bytes() => return Ok(None),
-            "requirepass" => Self::Password(Secret(value.to_vec())),
-            "maxclients" => Self::ClientsMax(parse_number(value, 1, u32::MAX.into())?),
-            "maxmemory-clients" => {
-                Self::ClientsBytes(parse_bytes(value).ok_or("argument must be a memory value")?)
-            }
-            "tcp-keepalive" => Self::KeepaliveSeconds(parse_number(value, 0, i32::MAX.into())?),
-            "timeout" => Self::IdleSeconds(parse_number(value, 0, i32::MAX.into())?),
-            _ => return Ok(None),
-        }))
+impl Wanted {
+    fn new(node: &Node) -> Self {
+        Self { settings: node.settings.live.current(), rows: Vec::new(), outbox_limits: Vec::new() }
     }
 
-    fn apply(self, live: &LiveSettings) {
-        match self {
-            Self::ClientsBytes(bytes) => live.limits.clients_bytes.set(bytes),
-            Self::ClientsMax(count) => live.clients_max.set(count),
-            Self::IdleSeconds(seconds) => live.idle_s.set(seconds),
-            Self::KeepaliveSeconds(seconds) => live.keepalive_s.set(seconds),
-            Self::LogLevel(level) => live.log.set_level(level),
-            Self::Password(_) => {}
-            Self::OutboxLimits(limits) => {
-                for (class, [hard_bytes, soft_bytes, soft_s]) in limits {
-                    live.outbox_limits[class].hard_bytes.set(hard_bytes);
-                    live.outbox_limits[class].soft_bytes.set(soft_bytes);
-                    live.outbox_limits[class].soft_s.set(soft_s);
+    /// Returns whether a node can change this setting.
+    fn take(&mut self, name: &str, value: &[u8]) -> Result<bool, String> {
+        let mut rows = TABLE.iter().filter(|row| row.redis == Some(name) && row.is_live);
+        if name == OUTBOX_LIMIT {
+            self.outbox_limits = parse_outbox_limits(value)?;
+            let settings = &mut self.settings;
+            for (class, limit) in &self.outbox_limits {
+                if OUTBOX_CLASSES[*class] == "pubsub" {
+                    [settings.outbox_bytes_max, settings.outbox_soft_bytes, settings.outbox_soft_s] = *limit;
                 }
             }
+            self.rows.extend(rows);
+            return Ok(true);
+        }
+        let Some(row) = rows.next() else { return Ok(false) };
+        if !row.set(&mut self.settings, parse(row, value)?) {
+            return Err("argument couldn't be used".to_owned());
+        }
+        self.rows.push(row);
+        Ok(true)
+    }
+
+    fn apply_and_tell(self, node: &Node, client: u64, addr: &str) {
+        self.apply(&node.settings.live, |name, old, new| {
+            tracing::info!(client, addr, name, old, new, "CONFIG SET");
+        });
+    }
+
+    fn apply(self, live: &LiveSettings, tell: impl Fn(&str, &str, &str)) {
+        for (class, [hard_bytes, soft_bytes, soft_s]) in self.outbox_limits {
+            live.outbox_limits[class].hard_bytes.set(hard_bytes);
+            live.outbox_limits[class].soft_bytes.set(soft_bytes);
+            live.outbox_limits[class].soft_s.set(soft_s);
+        }
+        live.change(&self.settings, &self.rows, |changed| tell(changed.name, &changed.old, &changed.new));
+    }
+}
+
+/// A value as Redis's clients write it, within the bounds of the table, refused in the words of Redis's config.c.
+fn parse(row: &Row, value: &[u8]) -> Result<Value, String> {
+    if row.redis == Some("loglevel") {
+        return Ok(Value::Text(parse_level(value)?.to_string()));
+    }
+    match row.kind {
+        Kind::Number { min, max } => parse_number(value, min, max).map(Value::Number),
+        Kind::Bytes { min, max } => {
+            let bytes = parse_bytes(value).ok_or("argument must be a memory value")?;
+            in_range(bytes, min, max).map(Value::Number)
+        }
+        Kind::Bool if value.eq_ignore_ascii_case(b"yes") => Ok(Value::Bool(true)),
+        Kind::Bool if value.eq_ignore_ascii_case(b"no") => Ok(Value::Bool(false)),
+        Kind::Bool => Err("argument must be 'yes' or 'no'".to_owned()),
+        _ => {
+            let text = Given::Text(String::from_utf8_lossy(value).into_owned());
+            row.kind.parse(&text).ok_or_else(|| format!("argument must be {}", row.kind.allowed()))
         }
     }
 }
 
-fn parse_number(value: &[u8], min: i64, max: i64) -> Result<u64, String> {
+fn parse_number(value: &[u8], min: u64, max: u64) -> Result<u64, String> {
     let number = parse_integer(value).ok_or("argument couldn't be parsed into an integer")?;
+    // What is below zero is in no range.
+    in_range(number.try_into().unwrap_or(u64::MAX), min, max)
+}
+
+fn in_range(number: u64, min: u64, max: u64) -> Result<u64, String> {
     if (min..=max).contains(&number) {
-        Ok(number.unsigned_abs())
+        Ok(number)
     } else {
         Err(format!("argument must be between {min} and {max} inclusive"))
     }
@@ -270,21 +302,8 @@ fn parse_outbox_limits(value: &[u8]) -> Result<Vec<(usize, [u64; 3])>, String> {
     rows.collect::<Result<_, _>>().map_err(str::to_owned)
 }
 
-/// A number of bytes with an optional unit, as Redis's `memtoull` reads it.
 fn parse_bytes(value: &[u8]) -> Option<u64> {
-    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (number, unit) = value.split_at(digits);
-    let factor: u64 = match unit.to_ascii_lowercase().as_slice() {
-        b"" | b"b" => 1,
-        b"k" => 1_000,
-        b"kb" => 1_024,
-        b"m" => 1_000_000,
-        b"mb" => 1_024 * 1_024,
-        b"g" => 1_000_000_000,
-        b"gb" => 1_024 * 1_024 * 1_024,
-        _ => return None,
-    };
-    std::str::from_utf8(number).ok()?.parse::<u64>().ok()?.checked_mul(factor)
+    str::from_utf8(value).ok().and_then(parse_redis_bytes)
 }
 
 /// Every shard sets its own counters back; answered when all have.

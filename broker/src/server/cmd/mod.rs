@@ -14,6 +14,7 @@ mod transaction;
 
 use carillon_proto::command::CommandId as Id;
 
+pub use self::process::cpu_seconds;
 pub(super) use client::describe as describe_client;
 
 use super::dispatch::{Call, Flow};

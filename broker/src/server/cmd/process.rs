@@ -19,6 +19,12 @@ pub(super) fn cpu(text: &mut String) {
     }
 }
 
+/// Processor time that all threads have used so far, in seconds.
+pub fn cpu_seconds() -> Option<f64> {
+    let (user, sys) = cpu_ticks()?;
+    Some((user + sys) as f64 / TICKS_PER_S as f64)
+}
+
 /// See `proc_pid_stat(5)`. The name of the program, in parentheses, may hold anything.
 fn cpu_ticks() -> Option<(u64, u64)> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;

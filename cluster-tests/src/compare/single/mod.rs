@@ -30,6 +30,8 @@ pub enum Kind {
     Carillon(u8),
     /// A server that takes redis-server's flags.
     LikeRedis(PathBuf),
+    /// nats-server, for the loads that its language can express.
+    Nats(PathBuf),
 }
 
 impl Contender {
@@ -37,6 +39,7 @@ impl Contender {
         match &self.kind {
             Kind::Carillon(shards) => Server::carillon(&["--shards", &shards.to_string()]),
             Kind::LikeRedis(binary) => Server::like_redis(binary, &[]),
+            Kind::Nats(binary) => Server::nats(binary),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
         bench::{self, Round},
         turns,
     },
-    Contender, churn, idle,
+    Contender, Kind, churn, idle,
     scenario::{Figure, Load, Scenario, What},
 };
 use crate::Server;
@@ -19,6 +19,9 @@ const SETTLE: Duration = Duration::from_secs(4);
 
 /// The same where one round is enough to see that it works.
 const SETTLE_QUICK: Duration = Duration::from_millis(500);
+
+/// Why there is no figure: the contender cannot do this, and nobody expects it to.
+pub(super) const NOT_DONE: &str = "";
 
 /// What one contender showed in one round.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,9 +59,15 @@ fn row(contenders: &[Contender], running: &[Server], scenario: &Scenario, pace: 
 
 fn sample(contender: &Contender, server: &Server, scenario: &Scenario, pace: Pace) -> Result<Sample, String> {
     let is_quick = pace.rounds == 1;
+    let is_nats = matches!(contender.kind, Kind::Nats(_));
     match scenario.load {
+        Load::Churn(_) | Load::Idle if is_nats => Err(NOT_DONE.to_owned()),
+        Load::Bench(flags) if is_nats && flags.contains("--patterns") => Err(NOT_DONE.to_owned()),
         Load::Bench(flags) => {
-            let (server, pid) = (server.addr.to_string(), server.pid().to_string());
+            let (server, pid) = (
+                format!("{}{}", if is_nats { "nats://" } else { "" }, server.addr),
+                server.pid().to_string(),
+            );
             let (seconds, warmup) = (pace.seconds.to_string(), if is_quick { "0.2" } else { "0.5" });
             let words = ["--server", &server, "--pids", &pid, "--seconds", &seconds, "--warmup", warmup];
             let words: Vec<String> = words.into_iter().chain(flags.split(' ')).map(str::to_owned).collect();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{
     super::median,
     Contender,
-    rounds::{Row, Sample},
+    rounds::{NOT_DONE, Row, Sample},
     scenario::Figure,
 };
 
@@ -44,7 +44,9 @@ fn line(row: &Row, rounds: &Rounds, at: usize, figure: &Figure) -> String {
         let mut cell = median(values.iter().flatten().copied())
             .map_or_else(|| "–".to_owned(), |value| format!("{}{}", number(value), figure.what.unit()));
         let failed = samples.iter().filter(|sample| sample.is_err()).count();
-        if let Some(Err(error)) = samples.iter().find(|sample| sample.is_err()) {
+        if let Some(Err(error)) =
+            samples.iter().find(|sample| sample.is_err()).filter(|_| !is_not_done(samples))
+        {
             let error = error.replace('|', "/");
             // Writing to a string does not fail.
             let _ = write!(cell, "; **{failed} of {} rounds failed: {error}**", samples.len());
@@ -69,6 +71,10 @@ fn line(row: &Row, rounds: &Rounds, at: usize, figure: &Figure) -> String {
         cells.join(" | "),
         rounds.told
     )
+}
+
+fn is_not_done(samples: &[Result<Sample, String>]) -> bool {
+    samples.iter().all(|sample| matches!(sample, Err(error) if error == NOT_DONE))
 }
 
 /// Which rounds count.
