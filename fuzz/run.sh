@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 seconds=${1:-15}
 targets=("${@:2}")
-[[ ${#targets[@]} -gt 0 ]] || targets=(requests values glob hub configuration)
+[[ ${#targets[@]} -gt 0 ]] || targets=(requests values glob hub acl configuration)
 
 command -v c++ > /dev/null || {
   echo 'libFuzzer needs a C++ compiler (Debian: apt-get install g++).' >&2

@@ -4,6 +4,7 @@
 //! client plane; [`hub`] holds subscriptions and outboxes and knows neither sockets nor clocks. Beside them, [`cli`]
 //! is a client of any server.
 
+pub mod acl;
 pub mod admin;
 pub mod app;
 pub mod cli;

@@ -43,6 +43,17 @@ impl Server {
         })
     }
 
+    /// Starts `carillon serve` on an address with TLS, with more `flags`.
+    pub fn carillon_tls_only(flags: &[&str]) -> Self {
+        let binary = carillon_binary();
+        Self::start(|addr, admin| {
+            let mut command = Command::new(&binary);
+            command.args(["serve", "--log-level", "warn", "--admin-addr", &admin.to_string()]);
+            command.args(["--tls-addr", &addr.to_string()]).args(flags);
+            command
+        })
+    }
+
     /// Starts redis-server, the reference.
     pub fn redis() -> Self {
         Self::redis_with(&[])

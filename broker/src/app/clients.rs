@@ -10,6 +10,7 @@ use carillon_proto::peer::{Counts, Names, QueryRequest, query_request, reply, re
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::cluster_users::ClusterUsers;
 use crate::{
     cluster::{Clients, ClusterNode},
     hub::{Glob, SubscriptionKind},
@@ -23,6 +24,8 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct NodeClients {
     pub(super) node: Arc<Node>,
+    /// The cluster's users, unless they are kept elsewhere.
+    pub(super) users: Option<Arc<ClusterUsers>>,
     /// Whether the client port is open.
     pub(super) is_open: watch::Sender<bool>,
 }
@@ -41,6 +44,9 @@ impl Clients for NodeClients {
     }
 
     fn open(&self) {
+        if let Some(users) = &self.users {
+            users.follow();
+        }
         self.node.gate.admit();
         self.is_open.send_replace(true);
     }

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     RunError,
     clients::{NodeClients, OtherNodes},
+    cluster_users::ClusterUsers,
     open_disk,
     plane::{LocalClients, PlaneRelay},
 };
@@ -21,7 +22,7 @@ use crate::{
         RaftTimes,
         store::{Disk, set_aside},
     },
-    server::{Listeners, Node},
+    server::{ClientAddrs, Listeners, Node},
 };
 
 /// A member that is removed and starts anew waits this long, so that it does not do so in a tight circle.
@@ -42,11 +43,13 @@ pub(super) struct MemberNode {
 }
 
 impl MemberNode {
-    pub(super) fn new(node: Arc<Node>, credentials: Credentials) -> Self {
+    /// `users` are the cluster's, unless users are kept elsewhere.
+    pub(super) fn new(node: Arc<Node>, credentials: Credentials, users: Option<Arc<ClusterUsers>>) -> Self {
         let others = Arc::new(OtherNodes::default());
         // The node is new: nobody has set it before.
         let _ = node.census.set(Arc::clone(&others) as _);
-        let clients = Arc::new(NodeClients { node: Arc::clone(&node), is_open: watch::Sender::new(false) });
+        let clients =
+            Arc::new(NodeClients { node: Arc::clone(&node), users, is_open: watch::Sender::new(false) });
         Self { node, clients, others, cluster: watch::Sender::new(None), credentials: Arc::new(credentials) }
     }
 
@@ -71,6 +74,9 @@ impl MemberNode {
                 progress,
             );
             self.others.set(Arc::clone(&cluster));
+            if let Some(users) = &self.clients.users {
+                users.set(Some(Arc::clone(&cluster)));
+            }
             self.cluster.send_replace(Some(Arc::clone(&cluster)));
             let ended = cluster.run(&disk, raft_times(settings), &mut told).await?;
             cluster.stop().await;
@@ -80,6 +86,9 @@ impl MemberNode {
                     let path = disk.path().to_owned();
                     self.cluster.send_replace(None);
                     self.others.forget();
+                    if let Some(users) = &self.clients.users {
+                        users.set(None);
+                    }
                     drop((cluster, disk));
                     tokio::time::sleep(RESTART_PAUSE).await;
                     let aside = set_aside(&path)?;
@@ -143,11 +152,7 @@ impl MemberNode {
     }
 
     /// Keeps the client port open whenever the node is in the view, until the node stops.
-    pub(super) async fn keep_port(
-        &self,
-        settings: &Settings,
-        addr: std::net::SocketAddr,
-    ) -> std::io::Result<()> {
+    pub(super) async fn keep_port(&self, addrs: ClientAddrs) -> std::io::Result<()> {
         let mut is_open = self.clients.is_open.subscribe();
         loop {
             tokio::select! {
@@ -157,7 +162,7 @@ impl MemberNode {
                 () = self.node.stopped() => return std::future::pending().await,
                 changed = is_open.wait_for(|is_open| *is_open) => if changed.is_err() { return Ok(()) },
             }
-            let listeners = match Listeners::bind(addr, settings.client_unix.as_deref()) {
+            let listeners = match Listeners::bind(addrs.clone()) {
                 Ok(listeners) => listeners,
                 Err(error) => {
                     tracing::error!(%error, "the client port cannot be opened; trying again");

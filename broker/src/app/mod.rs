@@ -1,12 +1,15 @@
 //! The composition root: the only folder that knows every layer.
 
 mod clients;
+mod cluster_users;
 mod dev;
 mod member;
 mod metrics;
 mod operators;
 mod plane;
+mod ports;
 mod reload;
+mod users;
 
 use std::{
     io,
@@ -24,12 +27,13 @@ use crate::{
     config::{Settings, SettingsError, Sources},
     mesh::quic::EndpointError,
     raft::store::{Disk, DiskError, set_aside},
-    server::{ListenError, Listeners, LiveSettings, Log, Node, NodeSettings},
+    server::{ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, TlsError},
 };
 use member::MemberNode;
 use operators::Operators;
 
 pub use dev::dev;
+pub use users::AccessError;
 
 /// Why a node could not start, or did not run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,12 @@ pub enum RunError {
     /// An address could not be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Who may do what.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The client port's certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The admin address could not be listened on.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -87,7 +97,7 @@ impl RunError {
     /// The exit status, from sysexits.h: 64 for settings, 70 for a corrupt store, 1 for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::File { .. } => 64,
+            Self::Settings(_) | Self::Access(_) | Self::Tls(_) | Self::File { .. } => 64,
             Self::Corrupt { .. } => 70,
             _ => 1,
         }
@@ -100,6 +110,8 @@ pub fn check(settings: &Settings) -> Result<(), RunError> {
     if settings.peer_addr.is_some() {
         member::credentials(settings)?;
     }
+    users::checked_default(settings)?;
+    ports::load_tls(settings)?;
     Ok(())
 }
 
@@ -113,24 +125,25 @@ pub fn serve_here(settings: &Settings, sources: Option<Sources>, log: Log) -> Re
 /// that signal is none of its business. `log` changes what is logged meanwhile.
 pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
     settings.check()?;
+    let (default, tls) = (users::checked_default(settings)?, ports::load_tls(settings)?);
     let is_member = settings.peer_addr.is_some();
     // A member's port opens when it is in the view: until then no client may get as far as the backlog.
-    let listeners = if is_member {
-        None
-    } else {
-        Some(Listeners::bind(settings.client_addr, settings.client_unix.as_deref())?)
-    };
-    let client_addr = match &listeners {
-        Some(listeners) => listeners.addr,
-        None => Listeners::check(settings.client_addr)?,
+    let listeners = if is_member { None } else { Some(Listeners::bind(ports::client_addrs(settings))?) };
+    let client_addrs = match &listeners {
+        Some(listeners) => listeners.addrs.clone(),
+        None => ports::client_addrs(settings).check()?,
     };
     let admin = Admin::bind(settings.admin_addr).await?;
     // Whatever may be wrong with the settings is found before anything is written.
     let token = settings.admin_token_file.as_deref().map(admin_token).transpose()?;
     let credentials = is_member.then(|| member::credentials(settings)).transpose()?;
     let disk = open_disk(settings, is_member)?;
-    let node_settings = node_settings(settings, client_addr.port(), log);
+    let node_settings = node_settings(settings, client_addrs.port(), log);
     let node = Node::new(node_settings, is_member, RandomState::new(), random_hex()?);
+    let users = users::start(settings, &node, &disk, default).await?;
+    if let Some(tls) = tls {
+        let _ = node.tls.set(tls);
+    }
     let shards = node.start()?;
     tokio::spawn(stop_on_signal(Arc::clone(&node))?);
     if let Some(sources) = sources {
@@ -138,14 +151,16 @@ pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> R
     }
     tracing::info!(
         name = settings.name,
-        %client_addr,
+        client_addr = client_addrs.plain.map(tracing::field::display),
+        tls_addr = client_addrs.tls.map(tracing::field::display),
         admin_addr = %admin.addr,
         data_dir = %disk.path().display(),
         shards = settings.shards,
         version = env!("CARGO_PKG_VERSION"),
         "started"
     );
-    let member = credentials.map(|credentials| Arc::new(MemberNode::new(Arc::clone(&node), credentials)));
+    let member =
+        credentials.map(|credentials| Arc::new(MemberNode::new(Arc::clone(&node), credentials, users)));
     let operators =
         Operators { name: settings.name.clone(), node: Arc::clone(&node), member: member.clone() };
     let admin = tokio::spawn(admin.serve(Arc::new(operators), token));
@@ -158,7 +173,7 @@ pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> R
         (Some(member), _) => {
             tokio::select! {
                 ended = member.run(settings, disk) => ended,
-                ended = member.keep_port(settings, client_addr) => ended.map_err(RunError::from),
+                ended = member.keep_port(client_addrs) => ended.map_err(RunError::from),
                 () = stopped_and_left(&node, member, settings) => Ok(()),
             }
         }

@@ -4,6 +4,7 @@ use std::{io, sync::Arc};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::ports;
 use crate::{
     config::{Row, Sources, TABLE},
     server::Node,
@@ -22,6 +23,8 @@ pub(super) fn at_sighup(sources: Sources, node: Arc<Node>) -> io::Result<impl Fu
 /// Changes all that can change, also what CONFIG SET has changed before: from then on the sources hold. Of a wrong
 /// configuration nothing is taken.
 fn reload(sources: &Sources, node: &Node) {
+    // Where they are needs a restart; what is there now does not.
+    ports::reload_certificates(node);
     let wanted = match sources.load() {
         Ok(configuration) => configuration.settings,
         Err(error) => {

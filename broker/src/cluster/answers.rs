@@ -52,7 +52,8 @@ impl ClusterNode {
             request::Kind::Lease(_)
             | request::Kind::Enter(_)
             | request::Kind::Leave(_)
-            | request::Kind::Accuse(_) => self.answer_as_leader(request).await,
+            | request::Kind::Accuse(_)
+            | request::Kind::Users(_) => self.answer_as_leader(request).await,
         }
     }
 
@@ -76,6 +77,7 @@ impl ClusterNode {
             request::Kind::Leave(EnterRequest { node, incarnation, .. }) => {
                 self.answer_write(Command::Leave { node, incarnation }).await
             }
+            request::Kind::Users(request) => self.answer_users(&request).await,
             request::Kind::Accuse(accusation) => {
                 self.hear_accusation((accusation.node, accusation.incarnation), accusation.by).await;
                 reply::Kind::Done(())

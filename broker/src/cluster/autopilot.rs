@@ -113,7 +113,11 @@ mod tests {
             ..Role::default()
         };
         let view = View { epoch: 1, members: alive.iter().map(|node| (*node, 1)).collect() };
-        World { state: ClusterState { cluster_id: "c".into(), members, view }, role, dead: BTreeSet::new() }
+        World {
+            state: ClusterState { cluster_id: "c".into(), members, view, users: None },
+            role,
+            dead: BTreeSet::new(),
+        }
     }
 
     fn step(world: &World) -> Option<Step> {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use carillon_proto::peer::{Refusal, StreamHead, stream_head};
+use carillon_proto::peer::{Refusal, StreamHead, VERSION_WITH_USERS, stream_head};
 
 use super::{ClusterNode, discovery};
 use crate::mesh::{
@@ -82,6 +82,11 @@ impl ClusterNode {
                 "it has the id of this node, {}: was its data folder copied? Give it an empty one",
                 hello.node
             )));
+        }
+        if version < VERSION_WITH_USERS && self.state().is_some_and(|state| state.users.is_some()) {
+            return Err(Refusal::lasting(
+                "this cluster keeps users, of which its version knows nothing: upgrade it",
+            ));
         }
         if hello.node != 0 && self.knows_as_removed(hello.node) {
             return Err(Refusal {

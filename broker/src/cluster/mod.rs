@@ -14,9 +14,11 @@ mod member;
 mod node;
 mod start;
 mod status;
+mod users;
 
 pub use identity::{Identity, endpoint_keys};
 pub use lease::{Grant, LeaderLeases, LeaseTimes, MemberLease};
 pub use member::Ended;
 pub use node::{Clients, ClusterNode, ClusterSettings, Condition, Counters};
 pub use start::StartError;
+pub use users::UsersError;

@@ -168,6 +168,11 @@ impl ClusterNode {
         Some(Arc::clone(&self.membership.get()?.raft.state().borrow()))
     }
 
+    /// The replicated state to follow; `None` before the node belongs to a cluster.
+    pub fn follow_state(&self) -> Option<watch::Receiver<Arc<ClusterState>>> {
+        Some(self.membership.get()?.raft.state())
+    }
+
     /// What the node is for Raft.
     pub fn role(&self) -> Role {
         self.membership.get().map(|membership| membership.role.borrow().clone()).unwrap_or_default()

@@ -3,6 +3,7 @@
 //! node can be embedded without.
 
 mod bytes;
+mod choices;
 mod error;
 mod file;
 mod origin;
@@ -15,11 +16,12 @@ mod typed;
 mod value;
 
 pub use bytes::parse_redis as parse_redis_bytes;
+pub use choices::{LogFormat, TlsClientAuth};
 pub use error::ConfigError;
 pub use origin::Origin;
 pub use print::{reference, sample};
 pub use row::{Group, Row, row};
 pub use rules::SettingsError;
 pub use sources::{CONFIG, CONFIG_VARIABLE, Configuration, Sources};
-pub use table::{LogFormat, OUTBOX_LIMIT, Settings, TABLE};
+pub use table::{OUTBOX_LIMIT, Settings, TABLE};
 pub use value::{Form, Given, Kind, Value};

@@ -1,6 +1,6 @@
 //! What settings mean together, and which do not go together.
 
-use super::Settings;
+use super::{Settings, TlsClientAuth};
 
 /// Settings that do not go with each other. It speaks of them as of flags.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +59,7 @@ impl Settings {
     /// Checks the settings against each other.
     pub fn check(&self) -> Result<(), SettingsError> {
         self.check_certificates()?;
+        self.check_tls()?;
         if self.peer_addr.is_none() {
             if !self.peers.is_empty() || self.expect.is_some_and(|expect| expect > 1) {
                 let text = "--peers and --expect are for a cluster, which needs --peer-addr on each node";
@@ -87,6 +88,23 @@ impl Settings {
         }
         let text = "--peer-ca-file, --peer-cert-file and --peer-key-file need each other";
         wrong(&["peer-ca-file", "peer-cert-file", "peer-key-file"], text.to_owned())
+    }
+
+    fn check_tls(&self) -> Result<(), SettingsError> {
+        let given = [self.tls_addr.is_some(), self.tls_cert_file.is_some(), self.tls_key_file.is_some()];
+        if given.contains(&true) && given.contains(&false) {
+            let text = "--tls-addr, --tls-cert-file and --tls-key-file need each other";
+            return wrong(&["tls-addr", "tls-cert-file", "tls-key-file"], text.to_owned());
+        }
+        if self.tls_only && self.tls_addr.is_none() {
+            let text = "--tls-only needs --tls-addr: nobody could connect";
+            return wrong(&["tls-only"], text.to_owned());
+        }
+        if self.tls_client_auth != TlsClientAuth::No && self.tls_ca_file.is_none() {
+            let text = "--tls-client-auth needs --tls-ca-file: the authority of clients' certificates";
+            return wrong(&["tls-client-auth"], text.to_owned());
+        }
+        Ok(())
     }
 
     fn check_times(&self) -> Result<(), SettingsError> {

@@ -14,7 +14,7 @@ use carillon_proto::limits::{ARGUMENT_BYTES_MAX_CEILING, ARGUMENT_BYTES_MAX_DEFA
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    Form, Group, Kind, Value,
+    Form, Group, Kind, LogFormat, TlsClientAuth,
     row::{self, Row, settings},
     typed::Typed,
 };
@@ -62,6 +62,53 @@ settings! {
         group: Group::Clients,
         kind: Kind::Path,
         redis: Some("unixsocket"),
+    }
+    /// Address for clients that speak TLS, beside the other one; port 0 takes a free one.
+    tls_addr: Option<SocketAddr> = None, {
+        group: Group::Clients,
+        kind: Kind::Addr,
+    }
+    /// Listen on no address without TLS.
+    tls_only: bool = false, {
+        group: Group::Clients,
+        kind: Kind::Bool,
+    }
+    /// PEM file with the certificate, and those between it and its authority. It is read again at SIGHUP.
+    tls_cert_file: Option<PathBuf> = None, {
+        group: Group::Clients,
+        kind: Kind::Path,
+    }
+    /// PEM file with the key of the certificate.
+    tls_key_file: Option<PathBuf> = None, {
+        group: Group::Clients,
+        kind: Kind::Path,
+    }
+    /// PEM file with the authorities of clients' certificates.
+    tls_ca_file: Option<PathBuf> = None, {
+        group: Group::Clients,
+        kind: Kind::Path,
+    }
+    /// Whether clients have to show a certificate: no, optional (it is checked if there is one), or required.
+    tls_client_auth: TlsClientAuth = TlsClientAuth::No, {
+        group: Group::Clients,
+        kind: Kind::Choice(&["no", "optional", "required"]),
+    }
+    /// File with the users, in the form of Redis's; without it they are kept in the data folder, in a cluster by all
+    /// nodes together.
+    acl_file: Option<PathBuf> = None, {
+        group: Group::Clients,
+        kind: Kind::Path,
+    }
+    /// File whose first line is the default user's password, as long as no such user is kept anywhere else.
+    password_file: Option<PathBuf> = None, {
+        group: Group::Clients,
+        kind: Kind::Path,
+    }
+    /// Let clients of other machines in without a password.
+    allow_anonymous: bool = false, {
+        group: Group::Clients,
+        kind: Kind::Bool,
+        why: Some("whoever reaches a broker without a password may do everything"),
     }
     /// Most clients at a time.
     clients_max: usize = 10_000, {
@@ -331,32 +378,5 @@ impl fmt::Debug for Settings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = TABLE.iter().map(|row| (row.name, row.show(self)));
         formatter.debug_map().entries(rows).finish()
-    }
-}
-
-/// Form of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl Typed for LogFormat {
-    fn from_value(value: Value) -> Option<Self> {
-        match String::from_value(value)?.as_str() {
-            "text" => Some(Self::Text),
-            "json" => Some(Self::Json),
-            _ => None,
-        }
-    }
-
-    fn to_value(&self) -> Value {
-        let word = match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        };
-        Value::Text(word.to_owned())
     }
 }

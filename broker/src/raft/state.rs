@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::mesh::View;
+use crate::{
+    acl::{Change, Changed, UserTable},
+    mesh::View,
+};
 
 /// A node that belongs to the cluster, in the view or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +54,13 @@ pub enum Command {
         /// Its incarnation.
         incarnation: u64,
     },
+    /// Users change. Written only once every member knows this form.
+    Users {
+        /// The same when it is asked for again by someone who does not know whether it was done.
+        number: u64,
+        /// The change.
+        change: Change,
+    },
 }
 
 impl fmt::Display for Command {
@@ -69,6 +79,13 @@ pub enum Outcome {
     Admitted(u64),
     /// It cannot be: a reason for people.
     Refused(String),
+    /// Users were changed.
+    UsersChanged {
+        /// The number of their state from then on.
+        revision: u64,
+        /// How many were removed.
+        removed: u64,
+    },
 }
 
 impl fmt::Display for Outcome {
@@ -86,6 +103,9 @@ pub struct ClusterState {
     pub members: BTreeMap<u64, Member>,
     /// Who is in the view.
     pub view: View,
+    /// The users, once there are any but those of the settings. Absent before, so that older nodes can read the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<UserTable>,
 }
 
 impl ClusterState {
@@ -128,6 +148,12 @@ impl ClusterState {
                 }
                 Outcome::Done
             }
+            Command::Users { number, change } => {
+                match self.users.get_or_insert_default().apply_once(*number, change) {
+                    Ok(Changed { revision, removed }) => Outcome::UsersChanged { revision, removed },
+                    Err(error) => Outcome::Refused(error.to_string()),
+                }
+            }
         }
     }
 
@@ -140,9 +166,32 @@ impl ClusterState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acl::to_text;
 
     fn member(name: &str) -> Member {
         Member { name: name.into(), addr: format!("{name}:7379") }
+    }
+
+    #[test]
+    fn states_of_before_there_were_users_are_read_and_written_as_before() {
+        let old =
+            r#"{"cluster_id":"c","members":{"1":{"name":"a","addr":"a:1"}},"view":{"epoch":0,"members":{}}}"#;
+        let mut state: ClusterState = serde_json::from_str(old).unwrap();
+        assert_eq!(state.users, None);
+        assert_eq!(serde_json::to_string(&state).unwrap(), old);
+        let set = |number, rules: &[&str]| {
+            let rules = rules.iter().map(|rule| to_text(rule.as_bytes())).collect();
+            Command::Users { number, change: Change::Set { name: "bob".into(), base: "off".into(), rules } }
+        };
+        assert_eq!(
+            state.apply(3, &set(1, &["on", "nopass"])),
+            Outcome::UsersChanged { revision: 1, removed: 0 }
+        );
+        assert!(matches!(state.apply(4, &set(2, &["<x"])), Outcome::Refused(_)));
+        let again: ClusterState = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+        assert_eq!(again, state);
+        let delete = Command::Users { number: 3, change: Change::Delete { names: vec!["bob".into()] } };
+        assert_eq!(state.apply(5, &delete), Outcome::UsersChanged { revision: 2, removed: 1 });
     }
 
     #[test]

@@ -43,11 +43,19 @@ pub enum CloseReason {
     Shutdown,
     /// The node has lost touch with its cluster and can no longer promise to deliver everything.
     Fenced,
+    /// The client's user was removed.
+    UserRemoved,
+    /// The client is subscribed to something that its user may not hear any more.
+    AccessRevoked,
+    /// The client's TLS is wrong: its certificate, its versions, or it speaks none.
+    TlsError,
+    /// The client did not finish the handshake of TLS in time.
+    TlsTimeout,
 }
 
 impl CloseReason {
     /// Every reason, in the order of [`index`](Self::index).
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::Quit,
         Self::PeerClosed,
         Self::PeerReset,
@@ -67,6 +75,10 @@ impl CloseReason {
         Self::Panic,
         Self::Shutdown,
         Self::Fenced,
+        Self::UserRemoved,
+        Self::AccessRevoked,
+        Self::TlsError,
+        Self::TlsTimeout,
     ];
 
     /// The reason's place in [`ALL`](Self::ALL).
@@ -96,6 +108,10 @@ impl CloseReason {
             Self::Panic => "panic",
             Self::Shutdown => "shutdown",
             Self::Fenced => "fenced",
+            Self::UserRemoved => "user_removed",
+            Self::AccessRevoked => "access_revoked",
+            Self::TlsError => "tls_error",
+            Self::TlsTimeout => "tls_timeout",
         }
     }
 
@@ -103,13 +119,24 @@ impl CloseReason {
     pub fn from_io(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable => Self::PeerSilent,
+            // Of what a socket can say, only TLS says this.
+            io::ErrorKind::InvalidData => Self::TlsError,
             _ => Self::PeerReset,
         }
     }
 
     /// Whether what waits for the client is still sent before its connection ends.
     pub fn answers_first(self) -> bool {
-        matches!(self, Self::Quit | Self::PeerClosed | Self::ProtocolError | Self::Shutdown | Self::Killed)
+        matches!(
+            self,
+            Self::Quit
+                | Self::PeerClosed
+                | Self::ProtocolError
+                | Self::Shutdown
+                | Self::Killed
+                | Self::UserRemoved
+                | Self::AccessRevoked
+        )
     }
 
     /// Whether it is news for an operator rather than everyday life.

@@ -20,7 +20,10 @@ use super::{
     session::Session,
     stream::{Caller, Stream},
 };
-use crate::hub::{ChannelKind, Seat};
+use crate::{
+    acl::User,
+    hub::{ChannelKind, Seat},
+};
 
 /// A command that has to wait for other shards before it can be answered; yields its encoded reply.
 pub(crate) type Deferred = Pin<Box<dyn Future<Output = Vec<u8>>>>;
@@ -35,6 +38,8 @@ pub(crate) struct Connection {
     pub(crate) local: Arc<str>,
     _place: Option<Place>,
     pub(crate) session: RefCell<Session>,
+    /// Its user may do everything, so that nothing has to be asked before a command. False before authentication.
+    pub(crate) is_unchecked: Cell<bool>,
     /// The socket took no more: its task waits until it does.
     pub(crate) is_write_blocked: Cell<bool>,
     /// It ends as soon as all that it was sent is answered.
@@ -67,7 +72,14 @@ struct InFlight {
 }
 
 impl Connection {
-    pub(crate) fn new(id: u64, seat: Seat, stream: Stream, caller: Caller, unread_input: Held) -> Self {
+    pub(crate) fn new(
+        id: u64,
+        seat: Seat,
+        stream: Stream,
+        caller: Caller,
+        unread_input: Held,
+        default: &Arc<User>,
+    ) -> Self {
         let now = Instant::now();
         let Caller { peer, local, place } = caller;
         Self {
@@ -77,7 +89,8 @@ impl Connection {
             peer,
             local,
             _place: place,
-            session: RefCell::new(Session::new(now)),
+            session: RefCell::new(Session::new(now, default)),
+            is_unchecked: Cell::new(default.is_open() && default.is_unrestricted()),
             is_write_blocked: Cell::new(false),
             is_leaving: Cell::new(false),
             waits_for_room: Cell::new(false),

@@ -4,12 +4,13 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 use carillon_proto::{
     command::{self, CommandId, CommandSpec, Flags},
-    resp::{OwnedRequest, Protocol, Request},
+    resp::{OwnedRequest, Request},
 };
 
 use super::{
-    CloseReason, Limits, Node, Shard, cmd,
+    CloseReason, Limits, Node, Shard, access, cmd,
     connection::{Connection, Deferred},
+    objection::{Objection, denial, objection},
     pause::Paused,
 };
 use crate::hub::{Seat, SubscriptionKind};
@@ -86,7 +87,15 @@ pub(crate) fn run_queued<'a>(
     let call = Call { shard, connection, request, is_queued: true };
     // It was in the table when it was queued, and the table does not change.
     let Ok(spec) = look_up(request) else { return Flow::Continue };
-    done(connection, execute(&call, spec))
+    // What its user may do can have changed since.
+    let flow = match denial(&call, spec) {
+        Some(denied) => {
+            access::note_denied(&call, spec, denied);
+            call.error(denied.text_at_exec())
+        }
+        None => execute(&call, spec),
+    };
+    done(connection, flow)
 }
 
 /// A command is done once it is answered; one that is deferred is not yet.
@@ -110,8 +119,11 @@ fn admit(call: &Call<'_>) -> Flow {
         Ok(spec) => spec,
         Err((spec, text)) => return refuse(call, spec, &text),
     };
-    if let Some(text) = objection(call, spec) {
-        return refuse(call, Some(spec), text.as_bytes());
+    if let Some(objection) = objection(call, spec) {
+        if let Objection::Denied(denied) = objection {
+            access::note_denied(call, spec, denied);
+        }
+        return refuse(call, Some(spec), objection.text(spec).as_bytes());
     }
     let in_transaction = call.connection.session.borrow().transaction.is_some();
     let runs_at_once = matches!(
@@ -126,23 +138,6 @@ fn admit(call: &Call<'_>) -> Flow {
 
 /// Why a request cannot be run: the command, if there is such a one, and the error.
 type NotRunnable = (Option<&'static CommandSpec>, Vec<u8>);
-
-/// Why a command may not be run in the connection's present state.
-fn objection(call: &Call<'_>, spec: &CommandSpec) -> Option<String> {
-    let session = call.connection.session.borrow();
-    if spec.flags.contains(Flags::NO_MULTI) && session.transaction.is_some() {
-        return Some("ERR Command not allowed inside a transaction".into());
-    }
-    let is_refused = !allowed_while_subscribed(spec.id)
-        && session.protocol == Protocol::Resp2
-        && call.shard.hub.borrow().counts(call.connection.seat).any();
-    is_refused.then(|| {
-        format!(
-            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-            spec.name
-        )
-    })
-}
 
 /// Whether CLIENT PAUSE keeps a request from being run. As in Redis, what is refused anyway is refused at once.
 pub(crate) fn is_held_back<'a>(
@@ -237,21 +232,6 @@ fn refuse(call: &Call<'_>, spec: Option<&CommandSpec>, text: &[u8]) -> Flow {
     call.error(text)
 }
 
-fn allowed_while_subscribed(id: CommandId) -> bool {
-    matches!(
-        id,
-        CommandId::Subscribe
-            | CommandId::Psubscribe
-            | CommandId::Ssubscribe
-            | CommandId::Unsubscribe
-            | CommandId::Punsubscribe
-            | CommandId::Sunsubscribe
-            | CommandId::Ping
-            | CommandId::Quit
-            | CommandId::Reset
-    )
-}
-
 fn queue(call: &Call<'_>) -> Flow {
     let bytes_max = call.shard.node.settings.live.limits.transaction_bytes.get();
     let mut session = call.connection.session.borrow_mut();
@@ -309,7 +289,7 @@ fn show(call: &Call<'_>, spec: &CommandSpec) {
     let mut line = format!("+{seconds}.{micros:06} [{database} {}]", call.connection.peer).into_bytes();
     for (index, arg) in call.request.args(0).enumerate() {
         line.push(b' ');
-        if spec.id == CommandId::Auth && index > 0 {
+        if is_secret(call, spec, index) {
             line.extend_from_slice(b"\"(redacted)\"");
         } else {
             cmd::quote(&mut line, arg);
@@ -317,6 +297,15 @@ fn show(call: &Call<'_>, spec: &CommandSpec) {
     }
     line.extend_from_slice(b"\r\n");
     call.shard.show_to_monitors(&line);
+}
+
+/// Whether an argument is a user's name or password: AUTH's, and those of HELLO's option AUTH.
+fn is_secret(call: &Call<'_>, spec: &CommandSpec, index: usize) -> bool {
+    match spec.id {
+        CommandId::Auth => index > 0,
+        CommandId::Hello => index > 2 && (call.is(index - 1, "AUTH") || call.is(index - 2, "AUTH")),
+        _ => false,
+    }
 }
 
 /// Subscribes a connection and notes it in the node's directory; or says why that is too much.

@@ -47,36 +47,68 @@ pub enum ListenError {
     },
 }
 
+/// Where clients arrive.
+#[derive(Clone, Debug, Default)]
+pub struct ClientAddrs {
+    /// The address without TLS.
+    pub plain: Option<SocketAddr>,
+    /// The address with TLS.
+    pub tls: Option<SocketAddr>,
+    /// The Unix socket.
+    pub unix: Option<PathBuf>,
+}
+
+impl ClientAddrs {
+    /// Sees that these can be listened on, without a client ever getting through. Returns them with the ports that were
+    /// chosen when 0 was asked for.
+    pub fn check(mut self) -> Result<Self, ListenError> {
+        for addr in self.plain.iter_mut().chain(&mut self.tls) {
+            *addr = Listeners::check(*addr)?;
+        }
+        Ok(self)
+    }
+
+    /// The port that clients are told: the one without TLS, if there is one.
+    pub fn port(&self) -> u16 {
+        self.plain.or(self.tls).map_or(0, |addr| addr.port())
+    }
+}
+
 /// The sockets on which clients arrive.
 #[derive(Debug)]
 pub struct Listeners {
-    tcp: TcpListener,
+    plain: Option<TcpListener>,
+    tls: Option<TcpListener>,
     unix: Option<(UnixListener, PathBuf)>,
-    /// The TCP address, with the port that was chosen when 0 was asked for.
-    pub addr: SocketAddr,
+    /// Where they are, with the ports that were chosen when 0 was asked for.
+    pub addrs: ClientAddrs,
 }
 
 impl Listeners {
-    /// Listens on a TCP address and, if given, on a Unix socket. A socket file that nobody listens on is
-    /// replaced.
-    pub fn bind(addr: SocketAddr, unix: Option<&Path>) -> Result<Self, ListenError> {
-        let tcp_error = |source| ListenError::Tcp { addr, source };
-        let tcp = bind_tcp(addr).map_err(tcp_error)?;
-        let addr = tcp.local_addr().map_err(tcp_error)?;
-        let unix = match unix {
+    /// Listens on all of these. A socket file that nobody listens on is replaced.
+    pub fn bind(mut addrs: ClientAddrs) -> Result<Self, ListenError> {
+        let listen = |addr: &mut Option<SocketAddr>| {
+            let Some(addr) = addr else { return Ok(None) };
+            let tcp_error = |source| ListenError::Tcp { addr: *addr, source };
+            let tcp = bind_tcp(*addr).map_err(tcp_error)?;
+            *addr = tcp.local_addr().map_err(tcp_error)?;
+            Ok(Some(tcp))
+        };
+        let (plain, tls) = (listen(&mut addrs.plain)?, listen(&mut addrs.tls)?);
+        let unix = match &addrs.unix {
             None => None,
             Some(path) => {
                 let listener =
-                    bind_unix(path).map_err(|source| ListenError::Unix { path: path.to_owned(), source })?;
-                Some((listener, path.to_owned()))
+                    bind_unix(path).map_err(|source| ListenError::Unix { path: path.clone(), source })?;
+                Some((listener, path.clone()))
             }
         };
-        Ok(Self { tcp, unix, addr })
+        Ok(Self { plain, tls, unix, addrs })
     }
 
     /// Sees that a TCP address can be listened on, without a client ever getting through. Returns it with the port
     /// that was chosen when 0 was asked for.
-    pub fn check(addr: SocketAddr) -> Result<SocketAddr, ListenError> {
+    fn check(addr: SocketAddr) -> Result<SocketAddr, ListenError> {
         let tcp_error = |source| ListenError::Tcp { addr, source };
         let local = bind_socket(addr).and_then(|socket| socket.local_addr()).map_err(tcp_error)?;
         local.as_socket().ok_or_else(|| tcp_error(io::ErrorKind::AddrNotAvailable.into()))
@@ -84,7 +116,8 @@ impl Listeners {
 
     /// Accepts until the node stops or `closed` is over, then closes the sockets.
     pub async fn serve(self, node: Arc<Node>, closed: impl Future<Output = ()>) -> io::Result<()> {
-        let tcp = tokio::net::TcpListener::from_std(self.tcp)?;
+        let plain = self.plain.map(tokio::net::TcpListener::from_std).transpose()?;
+        let tls = self.tls.map(tokio::net::TcpListener::from_std).transpose()?;
         let unix = match self.unix {
             None => None,
             Some((listener, path)) => Some((tokio::net::UnixListener::from_std(listener)?, path)),
@@ -96,7 +129,8 @@ impl Listeners {
             }
         };
         tokio::select! {
-            () = accept_tcp(&node, &tcp) => {}
+            () = accept_tcp(&node, plain.as_ref(), SocketKind::Tcp) => {}
+            () = accept_tcp(&node, tls.as_ref(), SocketKind::Tls) => {}
             () = accept_unix => {}
             () = node.stopped() => {}
             () = closed => {}
@@ -105,12 +139,17 @@ impl Listeners {
     }
 }
 
-async fn accept_tcp(node: &Node, listener: &tokio::net::TcpListener) {
+async fn accept_tcp(
+    node: &Node,
+    listener: Option<&tokio::net::TcpListener>,
+    kind: fn(std::net::TcpStream) -> SocketKind,
+) {
+    let Some(listener) = listener else { return std::future::pending().await };
     let next = async || {
         let (stream, peer) = listener.accept().await?;
         let stream = stream.into_std()?;
         let local = stream.local_addr()?.to_string().into();
-        Ok((SocketKind::Tcp(stream), peer.to_string(), local, Some(peer.ip())))
+        Ok((kind(stream), peer.to_string(), local, Some(peer.ip())))
     };
     accept_all(node, next).await;
 }
@@ -181,6 +220,8 @@ fn refuse(kind: SocketKind, addr: &str, reason: CloseReason) {
     let _ = match kind {
         SocketKind::Tcp(mut stream) => stream.write_all(text),
         SocketKind::Unix(mut stream) => stream.write_all(text),
+        // What is not encrypted, this client would not understand.
+        SocketKind::Tls(_) => Ok(()),
     };
 }
 

@@ -4,6 +4,7 @@
 //! task reads and runs commands. What is to be written is collected in the hub's outboxes and written once at
 //! the end of the event-loop turn, by the shard itself: a subscriber's task is not woken for a message.
 
+mod access;
 mod addresses;
 mod admission;
 mod census;
@@ -23,6 +24,7 @@ mod listener;
 mod live;
 mod machine;
 mod node;
+mod objection;
 mod patience;
 mod pause;
 mod reader;
@@ -32,7 +34,9 @@ mod session;
 mod shard;
 mod stats;
 mod stream;
+mod tls;
 
+pub use access::{StoreError, UserStore};
 pub use census::{Answer, Census};
 pub use close::CloseReason;
 pub use cmd::cpu_seconds as process_cpu_seconds;
@@ -42,9 +46,10 @@ pub use histogram::Histogram;
 pub use inbox::Ticket;
 pub use inspect::{ClientReport, SubscriberReport};
 pub use limits::Limits;
-pub use listener::{ListenError, Listeners};
+pub use listener::{ClientAddrs, ListenError, Listeners};
 pub use live::{LiveSettings, Log, OutboxLimit, Setting};
 pub use node::{Node, NodeSettings};
 pub use relay::Relay;
 pub use shard::Shard;
 pub use stats::{CommandStats, CommandTable, Counter, ShardStats};
+pub use tls::{ClientAuth, Tls, TlsError, TlsFiles};

@@ -16,7 +16,8 @@ use ahash::RandomState;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::{
-    Census, CloseReason, Directory, Gate, LiveSettings, Shard, ShardStats,
+    Census, CloseReason, Directory, Gate, LiveSettings, Shard, ShardStats, Tls,
+    access::Access,
     addresses::Addresses,
     inbox::{Envelope, Inbox},
     pause::Pause,
@@ -63,6 +64,10 @@ pub struct Node {
     pub gate: Gate,
     /// How the other nodes' subscriptions are asked for; set once, on a member of a cluster.
     pub census: OnceLock<Arc<dyn Census>>,
+    /// Who may do what.
+    pub(crate) access: Access,
+    /// The client port's certificates; set once, if there is a port with TLS.
+    pub tls: OnceLock<Tls>,
     /// Set while other nodes have to catch up before more can be published.
     pub relay_is_full: AtomicBool,
     /// Connections that said MONITOR, in all shards.
@@ -92,6 +97,8 @@ impl Node {
             is_member,
             gate: if is_member { Gate::of_member() } else { Gate::of_single_node() },
             census: OnceLock::new(),
+            access: Access::default(),
+            tls: OnceLock::new(),
             relay_is_full: AtomicBool::new(false),
             monitors: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),

@@ -112,6 +112,7 @@ pub(super) async fn tick(shard: Rc<Shard>) {
         for connection in shard.connections() {
             shard.close_if_slow(&connection, now);
             shard.close_if_idle(&connection, now);
+            shard.close_if_handshake_is_late(&connection, now);
             let hub = shard.hub.borrow();
             blocked += u64::from(connection.is_write_blocked.get());
             largest = largest.max(hub.outbox(connection.seat).pending_bytes() as u64);

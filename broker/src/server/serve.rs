@@ -89,7 +89,7 @@ async fn finish(reader: &Reader<'_>) {
         }
         loop {
             shard.write(connection);
-            if shard.hub.borrow().outbox(connection.seat).is_empty() {
+            if shard.hub.borrow().outbox(connection.seat).is_empty() && !connection.stream.has_unsent() {
                 return;
             }
             let ready = std::future::poll_fn(|context| connection.stream.poll_write_ready(context));

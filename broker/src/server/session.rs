@@ -1,14 +1,19 @@
 //! What a connection has said about itself.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use carillon_proto::resp::{OwnedRequest, Protocol};
 
 use super::holdings::Held;
+use crate::acl::User;
 
 /// The state of one client between its commands.
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// Who it is: the default user until it says otherwise.
+    pub(crate) user: Arc<User>,
+    /// It has said who it is, or did not have to when it began.
+    pub(crate) is_authenticated: bool,
     pub(crate) name: Vec<u8>,
     pub(crate) lib_name: Vec<u8>,
     pub(crate) lib_ver: Vec<u8>,
@@ -59,8 +64,11 @@ pub(crate) struct Executing {
 }
 
 impl Session {
-    pub(crate) fn new(now: Instant) -> Self {
+    /// A session of the default user, as it begins.
+    pub(crate) fn new(now: Instant, default: &Arc<User>) -> Self {
         Self {
+            user: Arc::clone(default),
+            is_authenticated: default.is_open(),
             name: Vec::new(),
             lib_name: Vec::new(),
             lib_ver: Vec::new(),

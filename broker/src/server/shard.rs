@@ -20,7 +20,10 @@ use super::{
     patience,
     stream::{Liveness, Socket, Stream},
 };
-use crate::hub::{Hub, Seat};
+use crate::{
+    acl::Users,
+    hub::{Hub, Seat},
+};
 
 /// Bytes that one read takes, about: as much as publishers send that have 16 messages of 16 KiB in flight. What is read
 /// together is delivered together, and large writes are what makes large payloads cheap.
@@ -35,6 +38,8 @@ pub struct Shard {
     pub(crate) index: usize,
     pub(crate) node: Arc<Node>,
     pub(crate) hub: RefCell<Hub>,
+    /// The node's users, as this shard knows them.
+    pub(super) users: RefCell<Arc<Users>>,
     /// Where connections without unfinished input read into.
     pub(crate) scratch: RefCell<Vec<u8>>,
     is_draining: Cell<bool>,
@@ -75,6 +80,7 @@ impl Shard {
             index,
             hub: RefCell::new(Hub::new(node.hasher.clone())),
             scratch: RefCell::new(Vec::with_capacity(READ_BYTES + READ_BYTES / 4)),
+            users: RefCell::new(node.access.users()),
             is_draining: Cell::new(false),
             has_ended: Cell::new(false),
             connections: RefCell::default(),
@@ -185,7 +191,8 @@ impl Shard {
     pub(crate) fn write(&self, connection: &Connection) {
         let seat = connection.seat;
         loop {
-            if self.hub.borrow().outbox(seat).pending_bytes() == 0 {
+            let is_empty = self.hub.borrow().outbox(seat).pending_bytes() == 0;
+            if is_empty && !connection.stream.has_unsent() {
                 if connection.waits_for_room.get() {
                     connection.wake();
                 }
@@ -194,7 +201,9 @@ impl Shard {
             if !self.check_gate() {
                 return;
             }
-            let result = {
+            let result = if is_empty {
+                connection.stream.send_unsent().map(|()| 0)
+            } else {
                 let hub = self.hub.borrow();
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let filled = hub.outbox(seat).slices(&mut slices);
@@ -295,7 +304,7 @@ impl Shard {
     fn adopt(self: &Rc<Self>, socket: Socket) {
         let id = self.next_client();
         self.stats().connections.add(1);
-        let stream = match Stream::new(socket.kind, self.liveness()) {
+        let stream = match Stream::new(socket.kind, self.liveness(), self.node.tls.get()) {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(client = id, addr = socket.caller.peer, %error, "a connection could not be set up");
@@ -304,7 +313,10 @@ impl Shard {
             }
         };
         let seat = self.hub.borrow_mut().connect();
-        let connection = Rc::new(Connection::new(id, seat, stream, socket.caller, self.holdings.part()));
+        let users = Arc::clone(&self.users.borrow());
+        let (caller, held) = (socket.caller, self.holdings.part());
+        let connection = Connection::new(id, seat, stream, caller, held, users.default_user());
+        let connection = Rc::new(connection);
         connection.is_leaving.set(self.is_draining.get());
         let mut connections = self.connections.borrow_mut();
         if connections.len() <= seat {

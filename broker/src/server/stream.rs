@@ -14,7 +14,10 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::addresses::Place;
+use super::{
+    addresses::Place,
+    tls::{Tls, TlsStream},
+};
 
 /// How a dead peer is told from a quiet one.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +52,8 @@ pub(crate) struct Caller {
 #[derive(Debug)]
 pub(crate) enum SocketKind {
     Tcp(std::net::TcpStream),
+    /// With TLS to be spoken on it.
+    Tls(std::net::TcpStream),
     Unix(std::os::unix::net::UnixStream),
 }
 
@@ -56,25 +61,32 @@ pub(crate) enum SocketKind {
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
+    Tls(Box<TlsStream>),
     Unix(UnixStream),
 }
 
-macro_rules! on_either {
+/// On the socket itself, whatever is spoken on it.
+macro_rules! on_socket {
     ($stream:expr, $inner:ident => $call:expr) => {
         match $stream {
             Stream::Tcp($inner) => $call,
+            Stream::Tls(tls) => {
+                let $inner = &tls.socket;
+                $call
+            }
             Stream::Unix($inner) => $call,
         }
     };
 }
 
 impl Stream {
-    pub(crate) fn new(kind: SocketKind, liveness: Liveness) -> io::Result<Self> {
+    /// `tls` is there if sockets are accepted that need it.
+    pub(crate) fn new(kind: SocketKind, liveness: Liveness, tls: Option<&Tls>) -> io::Result<Self> {
         Ok(match kind {
-            SocketKind::Tcp(socket) => {
-                socket.set_nodelay(true)?;
-                set_liveness(&SockRef::from(&socket), liveness)?;
-                Self::Tcp(TcpStream::from_std(socket)?)
+            SocketKind::Tcp(socket) => Self::Tcp(new_tcp(socket, liveness)?),
+            SocketKind::Tls(socket) => {
+                let tls = tls.ok_or_else(|| io::Error::other("there are no certificates"))?;
+                Self::Tls(Box::new(tls.accept(new_tcp(socket, liveness)?)?))
             }
             SocketKind::Unix(socket) => Self::Unix(UnixStream::from_std(socket)?),
         })
@@ -85,42 +97,77 @@ impl Stream {
     }
 
     pub(crate) fn fd(&self) -> i32 {
-        on_either!(self, stream => stream.as_raw_fd())
+        on_socket!(self, stream => stream.as_raw_fd())
     }
 
     pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_either!(self, stream => stream.poll_read_ready(context))
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(context),
+            Self::Tls(stream) => stream.poll_read_ready(context),
+            Self::Unix(stream) => stream.poll_read_ready(context),
+        }
     }
 
     pub(crate) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_either!(self, stream => stream.poll_write_ready(context))
+        on_socket!(self, stream => stream.poll_write_ready(context))
     }
 
     /// Reads what there is into the spare room of `buffer`.
     pub(crate) fn try_read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let room = buffer.capacity() - buffer.len();
-        let count = on_either!(self, stream => stream.try_read_buf(buffer))?;
+        let count = match self {
+            Self::Tcp(stream) => stream.try_read_buf(buffer)?,
+            Self::Tls(stream) => return stream.try_read(buffer),
+            Self::Unix(stream) => stream.try_read_buf(buffer)?,
+        };
         if 0 < count && count < room {
             // A short read has emptied the socket. Saying so here saves the read that would only find that out;
             // what arrives from now on raises a new event.
             let nothing = || -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) };
-            let _ = on_either!(self, stream => stream.try_io(Interest::READABLE, nothing));
+            let _ = on_socket!(self, stream => stream.try_io(Interest::READABLE, nothing));
         }
         Ok(count)
     }
 
     pub(crate) fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match slices {
-            [slice] => on_either!(self, stream => stream.try_write(slice)),
-            _ => on_either!(self, stream => stream.try_write_vectored(slices)),
+        match (self, slices) {
+            (Self::Tcp(stream), [slice]) => stream.try_write(slice),
+            (Self::Tcp(stream), _) => stream.try_write_vectored(slices),
+            (Self::Tls(stream), _) => stream.try_write(slices),
+            (Self::Unix(stream), [slice]) => stream.try_write(slice),
+            (Self::Unix(stream), _) => stream.try_write_vectored(slices),
         }
+    }
+
+    /// Whether something has been taken by [`try_write`](Self::try_write) that the socket has not.
+    pub(crate) fn has_unsent(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.has_unsent())
+    }
+
+    /// Hands that to the socket.
+    pub(crate) fn send_unsent(&self) -> io::Result<()> {
+        if let Self::Tls(stream) = self { stream.send_unsent() } else { Ok(()) }
+    }
+
+    /// Whether it is too early for commands.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.is_handshaking())
     }
 
     /// Sends FIN behind what has been written.
     pub(crate) fn finish(&self) -> io::Result<()> {
+        if let Self::Tls(stream) = self {
+            stream.close_notify();
+        }
         let how = std::net::Shutdown::Write;
-        on_either!(self, stream => SockRef::from(stream).shutdown(how))
+        on_socket!(self, stream => SockRef::from(stream).shutdown(how))
     }
+}
+
+fn new_tcp(socket: std::net::TcpStream, liveness: Liveness) -> io::Result<TcpStream> {
+    socket.set_nodelay(true)?;
+    set_liveness(&SockRef::from(&socket), liveness)?;
+    TcpStream::from_std(socket)
 }
 
 /// Makes the kernel notice a peer that is gone without a word, within seconds instead of the two hours and the

@@ -32,8 +32,12 @@ export class Broker {
   #folder = mkdtempSync(join(tmpdir(), 'carillon-compat-'));
   #lastWords = '';
 
-  static async start() {
+  #flags;
+
+  /** With more flags: the broker's own, whichever it is. */
+  static async start(flags = []) {
     const broker = new Broker();
+    broker.#flags = flags;
     broker.port = await freePort();
     await broker.#launch();
     return broker;
@@ -59,13 +63,17 @@ export class Broker {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
+  get pid() {
+    return this.#process.pid;
+  }
+
   /** One command over the suite's own connection, for instance `command('PUBSUB', 'NUMSUB', channel)`. */
   command(...words) {
     return this.#control.command(...words);
   }
 
   async #launch() {
-    const [binary, ...args] = commandLine(this.port, this.#folder);
+    const [binary, ...args] = commandLine(this.port, this.#folder, this.#flags);
     const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => (this.#lastWords = (this.#lastWords + text).slice(-4_000)));
@@ -104,9 +112,9 @@ export class Broker {
   }
 }
 
-function commandLine(port, folder) {
+function commandLine(port, folder, flags) {
   if (brokerName === 'redis') {
-    return ['redis-server', '--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder];
+    return ['redis-server', '--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder, ...flags];
   }
   return [
     carillonBinary(),
@@ -115,6 +123,7 @@ function commandLine(port, folder) {
     ...['--admin-addr', '127.0.0.1:0'],
     ...['--data-dir', join(folder, 'data')],
     ...['--log-level', 'warn'],
+    ...flags,
   ];
 }
 
@@ -126,7 +135,7 @@ export function carillonBinary() {
   return binary;
 }
 
-async function freePort() {
+export async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();

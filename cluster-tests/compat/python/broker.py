@@ -13,15 +13,21 @@ START_TIMEOUT_SECONDS = 10
 
 
 class Broker:
-    def __init__(self):
-        self.name = "redis" if os.environ.get("BROKER") == "redis" else "carillon"
+    def __init__(self, flags=()):
+        """`flags` are more of the broker's own, whichever it is."""
+        self._flags = list(flags)
+        self.name = "redis" if self.is_redis() else "carillon"
         self.binary = "redis-server" if self.name == "redis" else _carillon_binary()
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self._folder = tempfile.mkdtemp(prefix="carillon-compat-")
         self._log = open(pathlib.Path(self._folder) / "compat.log", "w+")
         self._process = subprocess.Popen(self._command(), stdout=self._log, stderr=subprocess.STDOUT)
         self._await_ping()
+
+    @staticmethod
+    def is_redis():
+        return os.environ.get("BROKER") == "redis"
 
     def version(self):
         words = subprocess.run([self.binary, "--version"], capture_output=True, text=True, check=True).stdout
@@ -39,10 +45,10 @@ class Broker:
     def _command(self):
         address = f"127.0.0.1:{self.port}"
         if self.name == "redis":
-            return [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder]
+            return [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder, *self._flags]
         data = str(pathlib.Path(self._folder) / "data")
         own = ["--admin-addr", "127.0.0.1:0", "--data-dir", data, "--log-level", "warn"]
-        return [self.binary, "serve", "--client-addr", address, *own]
+        return [self.binary, "serve", "--client-addr", address, *own, *self._flags]
 
     def _await_ping(self):
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
@@ -68,7 +74,7 @@ def _carillon_binary():
     return binary
 
 
-def _free_port():
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

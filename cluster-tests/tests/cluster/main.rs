@@ -16,6 +16,7 @@ mod partitions;
 mod pauses;
 mod real_clients;
 mod upgrades;
+mod users;
 
 use std::time::{Duration, Instant};
 

@@ -6,7 +6,7 @@ pub struct Flags(u16);
 
 /// Groups of commands that access rules name with `@`, as a set of bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Categories(u16);
+pub struct Categories(u32);
 
 /// The words for the bits of [`Flags`], in the order in which Redis lists them.
 const FLAG_NAMES: [&str; 11] = [
@@ -62,18 +62,30 @@ impl Flags {
 
     /// The words of this set.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        names(self.0, &FLAG_NAMES)
+        names(self.0.into(), &FLAG_NAMES)
     }
 }
 
-/// The words for the bits of [`Categories`], in the order in which Redis lists them.
-const CATEGORY_NAMES: [&str; 10] = [
+/// The words for the bits of [`Categories`], in the order in which Redis lists them. Those about kinds of keys are
+/// there because access rules that were written for Redis name them; here no command is in them.
+const CATEGORY_NAMES: [&str; 21] = [
     "keyspace",
+    "read",
     "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
     "pubsub",
     "admin",
     "fast",
     "slow",
+    "blocking",
     "dangerous",
     "connection",
     "transaction",
@@ -85,20 +97,36 @@ impl Categories {
     pub const NONE: Self = Self(0);
     /// Keys, whatever they hold.
     pub const KEYSPACE: Self = Self(1);
-    const WRITE: Self = Self(1 << 1);
-    const PUBSUB: Self = Self(1 << 2);
+    const WRITE: Self = Self(1 << 2);
+    const PUBSUB: Self = Self(1 << 12);
     /// For operators.
-    pub const ADMIN: Self = Self(1 << 3);
-    const FAST: Self = Self(1 << 4);
-    const SLOW: Self = Self(1 << 5);
+    pub const ADMIN: Self = Self(1 << 13);
+    const FAST: Self = Self(1 << 14);
+    const SLOW: Self = Self(1 << 15);
     /// Can harm or disclose.
-    pub const DANGEROUS: Self = Self(1 << 6);
+    pub const DANGEROUS: Self = Self(1 << 17);
     /// About the connection itself.
-    pub const CONNECTION: Self = Self(1 << 7);
+    pub const CONNECTION: Self = Self(1 << 18);
     /// Transactions.
-    pub const TRANSACTION: Self = Self(1 << 8);
+    pub const TRANSACTION: Self = Self(1 << 19);
     /// Scripts and functions.
-    pub const SCRIPTING: Self = Self(1 << 9);
+    pub const SCRIPTING: Self = Self(1 << 20);
+
+    /// The category of this name, in any case and without the `@`.
+    pub fn named(name: &[u8]) -> Option<Self> {
+        let bit = CATEGORY_NAMES.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(name))?;
+        Some(Self(1 << bit))
+    }
+
+    /// The names of all categories.
+    pub fn all_names() -> impl ExactSizeIterator<Item = &'static str> {
+        CATEGORY_NAMES.into_iter()
+    }
+
+    /// Whether all of `other` is in this set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
 
     /// Both sets together.
     #[must_use]
@@ -127,6 +155,6 @@ impl Categories {
     }
 }
 
-fn names<const N: usize>(bits: u16, table: &'static [&'static str; N]) -> impl Iterator<Item = &'static str> {
+fn names<const N: usize>(bits: u32, table: &'static [&'static str; N]) -> impl Iterator<Item = &'static str> {
     table.iter().enumerate().filter(move |(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| *name)
 }

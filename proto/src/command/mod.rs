@@ -6,8 +6,9 @@
 
 mod flags;
 mod spec;
+mod subcommands;
 mod table;
 
 pub use flags::{Categories, Flags};
-pub use spec::{CommandSpec, Keys};
-pub use table::{COMMANDS, CommandId, count, find};
+pub use spec::{Channels, CommandSpec, Keys};
+pub use table::{COMMANDS, CommandId, all, count, find, find_full};

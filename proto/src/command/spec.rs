@@ -19,6 +19,31 @@ impl Keys {
     const NONE: Self = Self { first: 0, last: 0, step: 0, only_routes: false };
 }
 
+/// Which arguments of a command name channels that its user has to have access to. As in Redis, ending a subscription
+/// takes none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channels {
+    /// None.
+    Nothing,
+    /// The first argument.
+    First,
+    /// Every argument.
+    All,
+    /// Every argument, and they are patterns.
+    AllPatterns,
+}
+
+impl Channels {
+    /// Positions of the arguments that name channels, in a request of `len` arguments, the command's name included.
+    pub fn positions(self, len: usize) -> std::ops::Range<usize> {
+        match self {
+            Self::Nothing => 0..0,
+            Self::First => 1..len.min(2),
+            Self::All | Self::AllPatterns => 1..len,
+        }
+    }
+}
+
 /// What is known of one command or subcommand.
 #[derive(Clone, Copy, Debug)]
 pub struct CommandSpec {
@@ -34,6 +59,8 @@ pub struct CommandSpec {
     pub categories: Categories,
     /// Where its keys are.
     pub keys: Keys,
+    /// Which arguments name channels.
+    pub channels: Channels,
     /// Hints to clients of a Redis Cluster.
     pub tips: &'static [&'static str],
     /// The part of the documentation it belongs to.
@@ -57,6 +84,7 @@ impl CommandSpec {
             flags,
             categories: Categories::NONE.implied_by(flags),
             keys: Keys::NONE,
+            channels: Channels::Nothing,
             tips: &[],
             group: "",
             since: "",
@@ -88,6 +116,11 @@ impl CommandSpec {
 
     pub(super) const fn with_keys(mut self, first: i8, last: i8, only_routes: bool) -> Self {
         self.keys = Keys { first, last, step: 1, only_routes };
+        self
+    }
+
+    pub(super) const fn with_channels(mut self, channels: Channels) -> Self {
+        self.channels = channels;
         self
     }
 

@@ -1,6 +1,9 @@
 //! The table itself.
 
-use super::{Categories as C, CommandSpec, Flags as F};
+use super::{
+    Categories as C, Channels, CommandSpec, Flags as F,
+    subcommands::{ACL, CLIENT, COMMAND, CONFIG, FUNCTION, PUBSUB, SCRIPT},
+};
 
 macro_rules! ids {
     ($($id:ident),+ $(,)?) => {
@@ -18,7 +21,8 @@ macro_rules! ids {
 }
 
 ids! {
-    Auth, Client, ClientGetname, ClientHelp, ClientId, ClientInfo, ClientKill, ClientList, ClientNoEvict,
+    Acl, AclCat, AclDeluser, AclDryrun, AclGenpass, AclGetuser, AclHelp, AclList, AclLoad, AclLog, AclSave,
+    AclSetuser, AclUsers, AclWhoami, Auth, Client, ClientGetname, ClientHelp, ClientId, ClientInfo, ClientKill, ClientList, ClientNoEvict,
     ClientNoTouch, ClientPause, ClientReply, ClientSetinfo, ClientSetname, ClientUnpause, Command, CommandCount,
     CommandDocs, CommandGetkeys, CommandHelp, CommandInfo, CommandList, Config, ConfigGet, ConfigHelp,
     ConfigResetstat, ConfigSet, Discard, Echo, Exec, Flushall, Flushdb, Function, FunctionFlush, Hello, Info,
@@ -38,6 +42,19 @@ pub fn find(name: &[u8]) -> Option<&'static CommandSpec> {
     Some(&COMMANDS[at])
 }
 
+/// The command or subcommand of this full name, such as `client|list`, in any case.
+pub fn find_full(name: &[u8]) -> Option<&'static CommandSpec> {
+    match name.iter().position(|byte| *byte == b'|') {
+        None => find(name),
+        Some(bar) => find(&name[..bar])?.subcommand(&name[bar + 1..]),
+    }
+}
+
+/// Every command, each followed by its subcommands.
+pub fn all() -> impl Iterator<Item = &'static CommandSpec> {
+    COMMANDS.iter().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands))
+}
+
 /// Number of commands, subcommands not counted: COMMAND COUNT.
 pub fn count() -> usize {
     COMMANDS.len()
@@ -45,26 +62,30 @@ pub fn count() -> usize {
 
 const NAME_LEN_MAX: usize = 16;
 
-const ALWAYS: F = F::LOADING.and(F::STALE);
-const SESSION: F = ALWAYS.and(F::NOSCRIPT);
+pub(super) const ALWAYS: F = F::LOADING.and(F::STALE);
+pub(super) const SESSION: F = ALWAYS.and(F::NOSCRIPT);
 const HANDSHAKE: F = SESSION.and(F::FAST).and(F::NO_AUTH).and(F::ALLOW_BUSY);
 const TRANSACTION: F = SESSION.and(F::FAST).and(F::ALLOW_BUSY);
-const OPERATOR: F = SESSION.and(F::ADMIN);
+pub(super) const OPERATOR: F = SESSION.and(F::ADMIN);
 const SUBSCRIBING: F = SESSION.and(F::PUBSUB);
 const PUBLISHING: F = ALWAYS.and(F::PUBSUB).and(F::FAST);
-const ASKING: F = ALWAYS.and(F::PUBSUB);
+pub(super) const ASKING: F = ALWAYS.and(F::PUBSUB);
 
-const ANY_ORDER: &[&str] = &["nondeterministic_output_order"];
-const VARYING: &[&str] = &["nondeterministic_output"];
-const ALL_SHARDS: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
-const ALL_NODES: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
+pub(super) const ANY_ORDER: &[&str] = &["nondeterministic_output_order"];
+pub(super) const VARYING: &[&str] = &["nondeterministic_output"];
+pub(super) const ALL_SHARDS: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
+pub(super) const ALL_NODES: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 
-const fn row(id: CommandId, name: &'static str, arity: i8, flags: F) -> CommandSpec {
+pub(super) const fn row(id: CommandId, name: &'static str, arity: i8, flags: F) -> CommandSpec {
     CommandSpec::new(id, name, arity, flags)
 }
 
 /// Every command, sorted by name.
 pub static COMMANDS: &[CommandSpec] = &[
+    row(CommandId::Acl, "acl", -2, F::NONE)
+        .doc("server", "6.0.0", "Commands about users and what they may do.")
+        .cost("Depends on subcommand.")
+        .with_subcommands(ACL),
     row(CommandId::Auth, "auth", -2, HANDSHAKE).in_categories(C::CONNECTION).doc(
         "connection",
         "1.0.0",
@@ -134,10 +155,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         .with_tips(ALL_SHARDS),
     row(CommandId::Psubscribe, "psubscribe", -2, SUBSCRIBING)
         .doc("pubsub", "2.0.0", "Subscribes to every channel whose name matches a pattern.")
-        .cost("O(N), N patterns given"),
+        .cost("O(N), N patterns given")
+        .with_channels(Channels::AllPatterns),
     row(CommandId::Publish, "publish", 3, PUBLISHING)
         .doc("pubsub", "2.0.0", "Sends a message to the subscribers of a channel and tells their number.")
-        .cost("O(N+M), N subscribers of the channel, M patterns subscribed to"),
+        .cost("O(N+M), N subscribers of the channel, M patterns subscribed to")
+        .with_channels(Channels::First),
     row(CommandId::Pubsub, "pubsub", -2, F::NONE)
         .doc("pubsub", "2.8.0", "Commands that tell who is subscribed to what.")
         .cost("Depends on subcommand.")
@@ -181,14 +204,17 @@ pub static COMMANDS: &[CommandSpec] = &[
             "Sends a message to the subscribers of a shard channel and tells their number.",
         )
         .cost("O(N), N subscribers of the shard channel")
-        .with_keys(1, 1, true),
+        .with_keys(1, 1, true)
+        .with_channels(Channels::First),
     row(CommandId::Ssubscribe, "ssubscribe", -2, SUBSCRIBING)
         .doc("pubsub", "7.0.0", "Subscribes to shard channels.")
         .cost("O(N), N shard channels given")
-        .with_keys(1, -1, true),
+        .with_keys(1, -1, true)
+        .with_channels(Channels::All),
     row(CommandId::Subscribe, "subscribe", -2, SUBSCRIBING)
         .doc("pubsub", "2.0.0", "Subscribes to channels.")
-        .cost("O(N), N channels given"),
+        .cost("O(N), N channels given")
+        .with_channels(Channels::All),
     row(CommandId::Sunsubscribe, "sunsubscribe", -1, SUBSCRIBING)
         .doc("pubsub", "7.0.0", "Ends subscriptions to shard channels, or to all of them.")
         .cost("O(N), N shard channels")
@@ -209,147 +235,6 @@ pub static COMMANDS: &[CommandSpec] = &[
         .doc("transactions", "2.2.0", "Answers OK: there are no keys that could change.")
         .with_keys(1, -1, false),
 ];
-
-const CLIENT: &[CommandSpec] = &[
-    client(CommandId::ClientGetname, "client|getname", 2, SESSION).doc(
-        "connection",
-        "2.6.9",
-        "Tells the connection's name.",
-    ),
-    client(CommandId::ClientHelp, "client|help", 2, ALWAYS).doc(
-        "connection",
-        "5.0.0",
-        "Lists the subcommands.",
-    ),
-    client(CommandId::ClientId, "client|id", 2, SESSION).doc(
-        "connection",
-        "5.0.0",
-        "Tells the connection's number.",
-    ),
-    client(CommandId::ClientInfo, "client|info", 2, SESSION)
-        .doc("connection", "6.2.0", "Describes this connection.")
-        .with_tips(VARYING),
-    client(CommandId::ClientKill, "client|kill", -3, OPERATOR)
-        .doc("connection", "2.4.0", "Closes connections of this node.")
-        .cost("O(N), N connections"),
-    client(CommandId::ClientList, "client|list", -2, OPERATOR)
-        .doc("connection", "2.4.0", "Describes the connections of this node.")
-        .cost("O(N), N connections")
-        .with_tips(VARYING),
-    client(CommandId::ClientNoEvict, "client|no-evict", 3, OPERATOR).doc(
-        "connection",
-        "7.0.0",
-        "Accepted: a node does not evict clients to free memory for keys.",
-    ),
-    client(CommandId::ClientNoTouch, "client|no-touch", 3, SESSION).doc(
-        "connection",
-        "7.2.0",
-        "Accepted: there are no keys whose last use could be noted.",
-    ),
-    client(CommandId::ClientPause, "client|pause", -3, OPERATOR).doc(
-        "connection",
-        "2.9.50",
-        "Holds commands back for some milliseconds.",
-    ),
-    client(CommandId::ClientReply, "client|reply", 3, SESSION).doc(
-        "connection",
-        "3.2.0",
-        "Turns replies off, on, or off for one command.",
-    ),
-    client(CommandId::ClientSetinfo, "client|setinfo", 4, SESSION).doc(
-        "connection",
-        "7.2.0",
-        "Notes the client library's name and version.",
-    ),
-    client(CommandId::ClientSetname, "client|setname", 3, SESSION).doc(
-        "connection",
-        "2.6.9",
-        "Names the connection.",
-    ),
-    client(CommandId::ClientUnpause, "client|unpause", 2, OPERATOR)
-        .doc("connection", "6.2.0", "Ends CLIENT PAUSE.")
-        .cost("O(N), N paused connections"),
-];
-
-const fn client(id: CommandId, name: &'static str, arity: i8, flags: F) -> CommandSpec {
-    row(id, name, arity, flags).in_categories(C::CONNECTION)
-}
-
-const COMMAND: &[CommandSpec] = &[
-    command(CommandId::CommandCount, "command|count", 2).doc(
-        "server",
-        "2.8.13",
-        "Tells how many commands there are.",
-    ),
-    command(CommandId::CommandDocs, "command|docs", -2)
-        .doc("server", "7.0.0", "Documents commands.")
-        .cost("O(N), N commands asked for")
-        .with_tips(ANY_ORDER),
-    command(CommandId::CommandGetkeys, "command|getkeys", -3)
-        .doc("server", "2.8.13", "Tells which arguments of a command are keys.")
-        .cost("O(N), N arguments"),
-    command(CommandId::CommandHelp, "command|help", 2).doc("server", "5.0.0", "Lists the subcommands."),
-    command(CommandId::CommandInfo, "command|info", -2)
-        .doc("server", "2.8.13", "Describes commands.")
-        .cost("O(N), N commands asked for")
-        .with_tips(ANY_ORDER),
-    command(CommandId::CommandList, "command|list", -2)
-        .doc("server", "7.0.0", "Lists command names, all or filtered.")
-        .cost("O(N), N commands")
-        .with_tips(ANY_ORDER),
-];
-
-const fn command(id: CommandId, name: &'static str, arity: i8) -> CommandSpec {
-    row(id, name, arity, ALWAYS).in_categories(C::CONNECTION)
-}
-
-const CONFIG: &[CommandSpec] = &[
-    row(CommandId::ConfigGet, "config|get", -3, OPERATOR)
-        .doc("server", "2.0.0", "Tells settings whose names match patterns.")
-        .cost("O(N), N settings"),
-    row(CommandId::ConfigHelp, "config|help", 2, ALWAYS).doc("server", "5.0.0", "Lists the subcommands."),
-    row(CommandId::ConfigResetstat, "config|resetstat", 2, OPERATOR).doc(
-        "server",
-        "2.0.0",
-        "Sets the counters of INFO back to zero.",
-    ),
-    row(CommandId::ConfigSet, "config|set", -4, OPERATOR)
-        .doc("server", "2.0.0", "Changes settings that can change while the node runs.")
-        .cost("O(N), N settings given")
-        .with_tips(ALL_NODES),
-];
-
-const FUNCTION: &[CommandSpec] =
-    &[row(CommandId::FunctionFlush, "function|flush", -2, F::WRITE.and(F::NOSCRIPT))
-        .in_categories(C::SCRIPTING)
-        .doc("scripting", "7.0.0", "Answers OK: there are no functions to remove.")
-        .with_tips(ALL_SHARDS)];
-
-const PUBSUB: &[CommandSpec] = &[
-    row(CommandId::PubsubChannels, "pubsub|channels", -2, ASKING)
-        .doc("pubsub", "2.8.0", "Lists the channels that have subscribers.")
-        .cost("O(N), N channels"),
-    row(CommandId::PubsubHelp, "pubsub|help", 2, ALWAYS).doc("pubsub", "6.2.0", "Lists the subcommands."),
-    row(CommandId::PubsubNumpat, "pubsub|numpat", 2, ASKING).doc(
-        "pubsub",
-        "2.8.0",
-        "Tells how many different patterns are subscribed to.",
-    ),
-    row(CommandId::PubsubNumsub, "pubsub|numsub", -2, ASKING)
-        .doc("pubsub", "2.8.0", "Tells the number of subscribers of channels.")
-        .cost("O(N), N channels asked for"),
-    row(CommandId::PubsubShardchannels, "pubsub|shardchannels", -2, ASKING)
-        .doc("pubsub", "7.0.0", "Lists the shard channels that have subscribers.")
-        .cost("O(N), N shard channels"),
-    row(CommandId::PubsubShardnumsub, "pubsub|shardnumsub", -2, ASKING)
-        .doc("pubsub", "7.0.0", "Tells the number of subscribers of shard channels.")
-        .cost("O(N), N shard channels asked for"),
-];
-
-const SCRIPT: &[CommandSpec] = &[row(CommandId::ScriptFlush, "script|flush", -2, F::NOSCRIPT)
-    .in_categories(C::SCRIPTING)
-    .doc("scripting", "2.6.0", "Answers OK: there are no scripts to remove.")
-    .with_tips(ALL_NODES)];
 
 #[cfg(test)]
 mod tests {

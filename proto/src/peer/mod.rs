@@ -8,6 +8,7 @@ mod data;
 mod frame;
 mod hello;
 mod rpc;
+mod users;
 
 pub use data::{Ack, DataOpen, DataStart, Position, Publish, encode_publish};
 pub use frame::{FrameError, FrameReader, encode_frame, encode_frame_to};
@@ -18,9 +19,13 @@ pub use rpc::{
     RaftPayload, RaftRequest, Refusal, Reply, Request, StreamHead, WhoReply, query_request, reply, request,
     stream_head,
 };
+pub use users::{UsersReply, UsersRequest};
 
 /// The protocol of this build. A link speaks the older of the two sides' versions.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// The first version whose nodes know users. To others a log that tells of users cannot be given.
+pub const VERSION_WITH_USERS: u32 = 2;
 
 /// The oldest protocol that this build still speaks.
 pub const VERSION_OLDEST: u32 = 1;

@@ -28,7 +28,7 @@ pub mod stream_head {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Request {
     /// What is asked.
-    #[prost(oneof = "request::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "request::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub kind: Option<request::Kind>,
 }
 
@@ -70,6 +70,9 @@ pub mod request {
         /// How are you?
         #[prost(message, tag = "11")]
         Status(()),
+        /// Change users.
+        #[prost(message, tag = "12")]
+        Users(crate::peer::UsersRequest),
     }
 }
 
@@ -77,7 +80,7 @@ pub mod request {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// What is answered.
-    #[prost(oneof = "reply::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "reply::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub kind: Option<reply::Kind>,
 }
 
@@ -119,6 +122,9 @@ pub mod reply {
         /// How the node is.
         #[prost(message, tag = "11")]
         Status(super::NodeStatus),
+        /// They are changed.
+        #[prost(message, tag = "12")]
+        Users(crate::peer::UsersReply),
     }
 }
 

@@ -71,6 +71,15 @@ impl<'a> Encoder<'a> {
         self.bulk(itoa::Buffer::new().format(value));
     }
 
+    /// A number with a fraction: a double in RESP3, a bulk string in RESP2.
+    pub fn double(&mut self, value: f64) {
+        let text = value.to_string();
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text),
+            Protocol::Resp3 => self.line(b',', text.as_bytes()),
+        }
+    }
+
     /// Text for people: a verbatim string in RESP3, a bulk string in RESP2.
     pub fn verbatim(&mut self, text: impl AsRef<[u8]>) {
         let text = text.as_ref();

@@ -154,6 +154,13 @@ impl Disk {
         wait.recv().map_err(|_| io::Error::other("the writer of the data folder has stopped"))?
     }
 
+    /// Writes one value; it is on disk when this is over.
+    pub async fn put<T: Serialize>(&self, key: &[u8], value: &T) -> io::Result<()> {
+        let mut batch = Batch::default();
+        batch.put(key, value)?;
+        self.write_and_wait(batch).await
+    }
+
     /// Writes a batch; `done` is called once it is on disk.
     pub(super) fn write(&self, batch: Batch, done: impl FnOnce(io::Result<()>) + Send + 'static) {
         self.writer.write(batch, Box::new(done));

@@ -158,7 +158,8 @@ struct Filter {
     is_subscriber: Option<bool>,
     addr: Option<Vec<u8>>,
     laddr: Option<Vec<u8>>,
-    /// Nothing can match: there are no masters, no replicas, no other users.
+    user: Option<Vec<u8>>,
+    /// Nothing can match: there are no masters and no replicas.
     matches_none: bool,
     /// The connection that asks.
     skip: Option<u64>,
@@ -173,6 +174,7 @@ impl Filter {
             && self.is_subscriber.is_none_or(|wanted| wanted == is_subscriber())
             && self.addr.as_ref().is_none_or(|addr| addr == connection.peer.as_bytes())
             && self.laddr.as_ref().is_none_or(|laddr| laddr == connection.local.as_bytes())
+            && self.user.as_ref().is_none_or(|user| **user == *connection.session.borrow().user.name)
             && self.skip != Some(connection.id)
     }
 
@@ -221,9 +223,10 @@ fn parse_kill_filter(call: &Call<'_>) -> Result<(Filter, bool), Vec<u8>> {
         } else if call.is(at, "LADDR") {
             filter.laddr = Some(value.to_vec());
         } else if call.is(at, "USER") {
-            if value != b"default" {
+            if call.shard.users.borrow().get(value).is_none() {
                 return Err([b"ERR No such user '", value, b"'"].concat());
             }
+            filter.user = Some(value.to_vec());
         } else if call.is(at, "SKIPME") {
             filter.skip = match value.to_ascii_lowercase().as_slice() {
                 b"yes" => Some(call.connection.id),
@@ -260,7 +263,7 @@ pub(super) fn encoded(protocol: Protocol, write: impl FnOnce(&mut Encoder<'_>)) 
 }
 
 /// One line of CLIENT LIST. Fields about memory that Redis has and a node has not are zero.
-fn describe(shard: &Shard, connection: &Connection) -> Vec<u8> {
+pub(in crate::server) fn describe(shard: &Shard, connection: &Connection) -> Vec<u8> {
     let session = connection.session.borrow();
     let hub = shard.hub.borrow();
     let (counts, outbox) = (hub.counts(connection.seat), hub.outbox(connection.seat));
@@ -283,7 +286,7 @@ fn describe(shard: &Shard, connection: &Connection) -> Vec<u8> {
     format!(
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} \
          multi={multi} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={multi_bytes} rbs=0 rbp=0 obl=0 oll={pieces} \
-         omem={pending} tot-mem={} events={} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}\n",
+         omem={pending} tot-mem={} events={} cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={}\n",
         connection.id,
         connection.peer,
         connection.local,
@@ -299,6 +302,7 @@ fn describe(shard: &Shard, connection: &Connection) -> Vec<u8> {
         pending + connection.unread_input.get() + multi_bytes,
         if connection.is_write_blocked.get() { "rw" } else { "r" },
         session.last_command,
+        text(&session.user.name),
         session.protocol.number(),
         text(&session.lib_name),
         text(&session.lib_ver),

@@ -1,11 +1,14 @@
 //! [CONFIG](https://redis.io/docs/latest/commands/config-set/) for the settings that a node shares with Redis.
 //! Those that a node can change while it runs, CONFIG SET changes; the texts of its errors are Redis's.
 
+use std::sync::Arc;
+
 use carillon_proto::resp::{Encoder, parse_integer};
 use tracing::level_filters::LevelFilter;
 
 use super::client::{encoded, on_every_shard};
 use crate::{
+    acl::DEFAULT,
     config::{Given, Kind, OUTBOX_LIMIT, Row, Settings, TABLE, Value, parse_redis_bytes},
     hub::Glob,
     server::{
@@ -38,7 +41,7 @@ fn settings(node: &Node) -> Vec<(&'static str, String)> {
         ("maxmemory-policy", "noeviction".into()),
         ("port", node.settings.tcp_port.to_string()),
         ("replica-read-only", "yes".into()),
-        ("requirepass", String::new()),
+        ("requirepass", requirepass(node)),
         ("save", String::new()),
         ("slave-read-only", "yes".into()),
     ];
@@ -59,6 +62,17 @@ fn redis_value(row: &Row, current: &Settings) -> String {
         Value::List(texts) => texts.join(" "),
     }
 }
+
+/// Whether the default user has a password. Which one, nobody knows: only its hash is kept. What stands for it is none
+/// that could be set by restoring it, since it is no secret.
+fn requirepass(node: &Node) -> String {
+    let users = node.users();
+    let default = users.default_user();
+    if default.is_nopass() { String::new() } else { PASSWORD_SET.to_owned() }
+}
+
+/// What CONFIG GET tells instead of a password.
+const PASSWORD_SET: &str = "(set; only its hash is known)";
 
 /// Settings that not even Redis changes while it runs.
 const IMMUTABLE: [&str; 3] = ["databases", "io-threads", "unixsocket"];
@@ -105,9 +119,14 @@ pub(super) fn set(call: &Call<'_>) -> Flow {
         };
         return fail(call, &String::from_utf8_lossy(given), reason);
     }
-    let mut wanted = Wanted::new(node);
+    let (mut wanted, mut password) = (Wanted::new(node), None);
     for (index, name) in names.iter().enumerate() {
         let value = call.arg(3 + 2 * index);
+        // What CONFIG GET told is no password: to set it as one would lock everybody out.
+        if name == "requirepass" && value != PASSWORD_SET.as_bytes() {
+            password = Some(value.to_vec());
+            continue;
+        }
         match wanted.take(name, value) {
             Ok(true) => {}
             // Tools that prepare a test server set what is set already.
@@ -116,21 +135,42 @@ pub(super) fn set(call: &Call<'_>) -> Flow {
             Err(reason) => return fail(call, name, &reason),
         }
     }
-    wanted.apply(&node.settings.live, |name, old, new| {
-        tracing::info!(
-            client = call.connection.id,
-            addr = call.connection.peer,
-            name,
-            old,
-            new,
-            "CONFIG SET"
-        );
-    });
-    call.ok()
+    let (client, addr) = (call.connection.id, call.connection.peer.clone());
+    let Some(password) = password else {
+        wanted.apply_and_tell(node, client, &addr);
+        return call.ok();
+    };
+    let (node, protocol) = (Arc::clone(node), call.connection.session.borrow().protocol);
+    Flow::Defer(Box::pin(async move {
+        let set = set_password(&node, &password).await;
+        encoded(protocol, |reply| match set {
+            Ok(()) => {
+                tracing::info!(client, addr, name = "requirepass", "CONFIG SET");
+                wanted.apply_and_tell(&node, client, &addr);
+                reply.simple("OK");
+            }
+            Err(reason) => reply.error(failure("requirepass", &reason)),
+        })
+    }))
+}
+
+/// Gives the default user this password and no other, or none if it is empty.
+async fn set_password(node: &Node, password: &[u8]) -> Result<(), String> {
+    let rules = match password {
+        [] => vec![b"nopass".to_vec()],
+        _ => vec![b"resetpass".to_vec(), [b">", password].concat()],
+    };
+    let store = node.access.store().ok_or("the node is starting")?;
+    let set = store.change(super::acl::set(&node.users(), DEFAULT, rules)).await;
+    set.map(drop).map_err(|error| error.to_string())
 }
 
 fn fail(call: &Call<'_>, name: &str, reason: &str) -> Flow {
-    call.error(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"))
+    call.error(failure(name, reason))
+}
+
+fn failure(name: &str, reason: &str) -> String {
+    format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")
 }
 
 /// New values that have been checked.
@@ -166,6 +206,12 @@ impl Wanted {
         }
         self.rows.push(row);
         Ok(true)
+    }
+
+    fn apply_and_tell(self, node: &Node, client: u64, addr: &str) {
+        self.apply(&node.settings.live, |name, old, new| {
+            tracing::info!(client, addr, name, old, new, "CONFIG SET");
+        });
     }
 
     fn apply(self, live: &LiveSettings, tell: impl Fn(&str, &str, &str)) {

@@ -20,7 +20,7 @@ pub(super) fn info(call: &Call<'_>) -> Flow {
         }
         reply.array(call.len() - 2);
         for name in call.request.args(2) {
-            match find(name) {
+            match command::find_full(name) {
                 Some(spec) => describe(reply, spec),
                 None => reply.null(),
             }
@@ -35,13 +35,12 @@ pub(super) fn count(call: &Call<'_>) -> Flow {
 pub(super) fn docs(call: &Call<'_>) -> Flow {
     let specs: Vec<&CommandSpec> = match call.len() {
         2 => COMMANDS.iter().collect(),
-        _ => call.request.args(2).filter_map(find).collect(),
+        _ => call.request.args(2).filter_map(command::find_full).collect(),
     };
     call.reply(|reply| document_all(reply, specs))
 }
 
 pub(super) fn list(call: &Call<'_>) -> Flow {
-    let everything = || COMMANDS.iter().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands));
     let specs: Vec<&CommandSpec> = if call.len() == 2 {
         COMMANDS.iter().collect()
     } else if call.len() != 5 || !call.is(2, "FILTERBY") {
@@ -50,10 +49,12 @@ pub(super) fn list(call: &Call<'_>) -> Flow {
         Vec::new()
     } else if call.is(3, "ACLCAT") {
         let category = call.arg(4).to_ascii_lowercase();
-        everything().filter(|spec| spec.categories.names().any(|name| name.as_bytes() == category)).collect()
+        command::all()
+            .filter(|spec| spec.categories.names().any(|name| name.as_bytes() == category))
+            .collect()
     } else if call.is(3, "PATTERN") {
         let glob = Glob::new(&call.arg(4).to_ascii_lowercase());
-        everything().filter(|spec| glob.matches(spec.name.as_bytes())).collect()
+        command::all().filter(|spec| glob.matches(spec.name.as_bytes())).collect()
     } else {
         return call.error("ERR syntax error");
     };
@@ -101,13 +102,6 @@ pub(super) fn help(call: &Call<'_>) -> Flow {
             reply.simple(&format!("    {}", spec.summary));
         }
     })
-}
-
-fn find(name: &[u8]) -> Option<&'static CommandSpec> {
-    match name.iter().position(|byte| *byte == b'|') {
-        None => command::find(name),
-        Some(bar) => command::find(&name[..bar])?.subcommand(&name[bar + 1..]),
-    }
 }
 
 fn describe(reply: &mut Encoder<'_>, spec: &CommandSpec) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use carillon_proto::command::COMMANDS;
+use carillon_proto::command;
 
 use super::{process, session::REDIS_VERSION};
 use crate::{
@@ -119,7 +119,7 @@ fn stats(node: &Node, text: &mut String) {
 
 /// Every command that was called or refused. What all calls took is estimated from those that were timed.
 fn commandstats(node: &Node, text: &mut String) {
-    for spec in COMMANDS.iter().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands)) {
+    for spec in command::all() {
         let total = |counter: fn(&CommandStats) -> &Counter| {
             node.total(|stats| counter(stats.by_command.of(spec.id)).get())
         };

@@ -1,5 +1,6 @@
 //! The handlers of commands, by what they are about.
 
+mod acl;
 mod client;
 mod config;
 mod describe;
@@ -14,6 +15,7 @@ mod transaction;
 use carillon_proto::command::CommandId as Id;
 
 pub use self::process::cpu_seconds;
+pub(super) use client::describe as describe_client;
 
 use super::dispatch::{Call, Flow};
 use crate::hub::{ChannelKind, SubscriptionKind as Kind};
@@ -38,6 +40,18 @@ pub(super) fn run(call: &Call<'_>, id: Id) -> Flow {
         Id::Echo => call.reply(|reply| reply.bulk(call.arg(1))),
         Id::Hello => session::hello(call),
         Id::Auth => session::auth(call),
+        Id::AclCat => acl::cat(call),
+        Id::AclDeluser => acl::deluser(call),
+        Id::AclDryrun => acl::dryrun(call),
+        Id::AclGenpass => acl::genpass(call),
+        Id::AclGetuser => acl::getuser(call),
+        Id::AclList => acl::list(call),
+        Id::AclLoad => acl::load(call),
+        Id::AclLog => acl::log(call),
+        Id::AclSave => acl::save(call),
+        Id::AclSetuser => acl::setuser(call),
+        Id::AclUsers => acl::users(call),
+        Id::AclWhoami => acl::whoami(call),
         Id::Select => session::select(call),
         Id::Quit => session::quit(call),
         Id::Reset => session::reset(call),
@@ -72,10 +86,14 @@ pub(super) fn run(call: &Call<'_>, id: Id) -> Flow {
         Id::Flushall | Id::Flushdb => session::flush(call, 1, "ERR syntax error"),
         Id::ScriptFlush => session::flush(call, 2, "ERR SCRIPT FLUSH only support SYNC|ASYNC option"),
         Id::FunctionFlush => session::flush(call, 2, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"),
-        Id::ClientHelp | Id::CommandHelp | Id::ConfigHelp | Id::PubsubHelp => describe::help(call),
+        Id::AclHelp | Id::ClientHelp | Id::CommandHelp | Id::ConfigHelp | Id::PubsubHelp => {
+            describe::help(call)
+        }
         Id::Unwatch => call.ok(),
         // Their arity demands a subcommand, so they never get here themselves.
-        Id::Client | Id::Config | Id::Function | Id::Pubsub | Id::Script => call.error("ERR syntax error"),
+        Id::Acl | Id::Client | Id::Config | Id::Function | Id::Pubsub | Id::Script => {
+            call.error("ERR syntax error")
+        }
     }
 }
 

@@ -6,9 +6,10 @@ use carillon_proto::resp::{Protocol, parse_integer};
 
 use super::client::{NAME_ERROR, is_valid_name};
 use crate::{
+    acl::DEFAULT,
     hub::SubscriptionKind,
     server::{
-        CloseReason,
+        CloseReason, access,
         dispatch::{self, Call, Flow},
         session::{Replies, Session},
     },
@@ -18,6 +19,10 @@ use crate::{
 pub(super) const REDIS_VERSION: &str = "7.2.0";
 
 const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+
+const HELLO_NEEDS_AUTH: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+     HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
+     the same time";
 
 /// Databases that SELECT accepts: Redis's default.
 const DATABASES: i64 = 16;
@@ -50,14 +55,11 @@ pub(super) fn hello(call: &Call<'_>) -> Flow {
         Some(Some(3)) => Some(Protocol::Resp3),
         Some(Some(_)) => return call.error("NOPROTO unsupported protocol version"),
     };
-    let (mut name, mut at) = (None, 2);
+    let (mut name, mut credentials, mut at) = (None, None, 2);
     while at < call.len() {
         let left = call.len() - at - 1;
         if call.is(at, "AUTH") && left >= 2 {
-            // The default user has no password here, and Redis then accepts any.
-            if call.arg(at + 1) != b"default" {
-                return call.error(WRONG_PASSWORD);
-            }
+            credentials = Some((call.arg(at + 1), call.arg(at + 2)));
             at += 3;
         } else if call.is(at, "SETNAME") && left >= 1 {
             if !is_valid_name(call.arg(at + 1)) {
@@ -69,6 +71,14 @@ pub(super) fn hello(call: &Call<'_>) -> Flow {
             let option = [b"ERR Syntax error in HELLO option '", call.arg(at), b"'"].concat();
             return call.error(option);
         }
+    }
+    if let Some((user, password)) = credentials
+        && !access::log_in(call, user, password)
+    {
+        return call.error(WRONG_PASSWORD);
+    }
+    if access::needs_auth(call.shard, call.connection) {
+        return call.error(HELLO_NEEDS_AUTH);
     }
     if let Some(protocol) = protocol {
         call.connection.session.borrow_mut().protocol = protocol;
@@ -97,17 +107,20 @@ pub(super) fn hello(call: &Call<'_>) -> Flow {
     })
 }
 
-/// [AUTH](https://redis.io/docs/latest/commands/auth/) on a node without passwords.
+/// [AUTH](https://redis.io/docs/latest/commands/auth/): with a password alone it is the default user's.
 pub(super) fn auth(call: &Call<'_>) -> Flow {
-    match call.len() {
-        2 => call.error(
-            "ERR AUTH <password> called without any password configured for the default user. \
-             Are you sure your configuration is correct?",
-        ),
-        3 if call.arg(1) == b"default" => call.ok(),
-        3 => call.error(WRONG_PASSWORD),
-        _ => call.error("ERR syntax error"),
-    }
+    let (user, password) = match call.len() {
+        2 if call.shard.users.borrow().default_user().is_nopass() => {
+            return call.error(
+                "ERR AUTH <password> called without any password configured for the default user. \
+                 Are you sure your configuration is correct?",
+            );
+        }
+        2 => (DEFAULT, call.arg(1)),
+        3 => (call.arg(1), call.arg(2)),
+        _ => return call.error("ERR syntax error"),
+    };
+    if access::log_in(call, user, password) { call.ok() } else { call.error(WRONG_PASSWORD) }
 }
 
 pub(super) fn select(call: &Call<'_>) -> Flow {
@@ -137,10 +150,13 @@ pub(super) fn reset(call: &Call<'_>) -> Flow {
     if session.is_monitor {
         call.shard.remove_monitor(seat);
     }
-    *session = Session { connected: session.connected, ..Session::new(session.last_active) };
+    let users = std::sync::Arc::clone(&call.shard.users.borrow());
+    let new = Session::new(session.last_active, users.default_user());
+    *session = Session { connected: session.connected, ..new };
     session.last_command = "reset";
     session.replies = Replies::On;
     drop(session);
+    access::look_again(call.shard, call.connection);
     call.shard.hub.borrow_mut().set_protocol(seat, Protocol::Resp2);
     call.reply(|reply| reply.simple("RESET"))
 }
