@@ -6,6 +6,7 @@ mod bytes;
 mod choices;
 mod error;
 mod file;
+mod forms;
 mod origin;
 mod print;
 mod row;

@@ -11,10 +11,10 @@ use std::{
 };
 
 use carillon_proto::limits::{ARGUMENT_BYTES_MAX_CEILING, ARGUMENT_BYTES_MAX_DEFAULT};
-use tracing_subscriber::EnvFilter;
 
 use super::{
-    Form, Group, Kind, LogFormat, TlsClientAuth,
+    Group, Kind, LogFormat, TlsClientAuth,
+    forms::{HOST_PORT, LOG_FILTER, NAME, PEERS},
     row::{self, Row, settings},
     typed::Typed,
 };
@@ -28,23 +28,6 @@ const S_MAX: u64 = i32::MAX as u64;
 
 /// Redis has one setting for what may wait, with four words for each class of clients.
 pub const OUTBOX_LIMIT: &str = "client-output-buffer-limit";
-
-const NAME: Form = Form { allowed: "a text", value_name: "TEXT", is_right: |_| true };
-const HOST_PORT: Form = Form { allowed: "host:port", value_name: "HOST:PORT", is_right: is_host_port };
-const PEERS: Form = Form {
-    allowed: "host:port or _service._udp.domain",
-    value_name: "HOST:PORT",
-    is_right: |text| text.contains(':') || text.starts_with('_'),
-};
-const LOG_FILTER: Form = Form {
-    allowed: "error, warn, info, debug, trace, off, or a filter such as info,carillon_broker::cluster=debug",
-    value_name: "FILTER",
-    is_right: |text| !text.is_empty() && EnvFilter::builder().parse(text).is_ok(),
-};
-
-fn is_host_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
-}
 
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
@@ -184,6 +167,27 @@ settings! {
         group: Group::Limits,
         kind: Kind::Number { min: 0, max: u32::MAX as u64 },
         why: Some("10,000 clients are back in 2.5 seconds, for a fifth of a core"),
+        is_live: true,
+    }
+    /// Seconds that a client has to show its password, where one is asked for; 0 for no bound.
+    auth_timeout_s: u64 = 5, {
+        group: Group::Limits,
+        kind: Kind::Number { min: 0, max: S_MAX },
+        why: Some("strangers must not hold places that clients wait for; libraries say AUTH at once"),
+        is_live: true,
+    }
+    /// Bytes that a client may send before it has shown its password; it is closed above that. 0 for no bound.
+    unauthenticated_input_bytes_max: u64 = 16 * 1024, {
+        group: Group::Limits,
+        kind: Kind::Bytes { min: 0, max: TIB },
+        why: Some("Redis's for one argument; more is no HELLO or AUTH"),
+        is_live: true,
+    }
+    /// Bytes that may wait for a client that has not shown its password; it is closed above that. 0 for no bound.
+    unauthenticated_output_bytes_max: u64 = 1024, {
+        group: Group::Limits,
+        kind: Kind::Bytes { min: 0, max: TIB },
+        why: Some("Redis's"),
         is_live: true,
     }
     /// Bytes that all clients together may make the node hold: what they have not read, requests that are not

@@ -47,6 +47,12 @@ pub enum CloseReason {
     UserRemoved,
     /// The client is subscribed to something that its user may not hear any more.
     AccessRevoked,
+    /// The client did not show its password in time.
+    AuthTimeout,
+    /// The client sent too much before it showed its password.
+    UnauthenticatedInput,
+    /// The client did not read what it was answered before it showed its password.
+    UnauthenticatedOutput,
     /// The client's TLS is wrong: its certificate, its versions, or it speaks none.
     TlsError,
     /// The client did not finish the handshake of TLS in time.
@@ -55,7 +61,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of [`index`](Self::index).
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::Quit,
         Self::PeerClosed,
         Self::PeerReset,
@@ -77,6 +83,9 @@ impl CloseReason {
         Self::Fenced,
         Self::UserRemoved,
         Self::AccessRevoked,
+        Self::AuthTimeout,
+        Self::UnauthenticatedInput,
+        Self::UnauthenticatedOutput,
         Self::TlsError,
         Self::TlsTimeout,
     ];
@@ -110,6 +119,9 @@ impl CloseReason {
             Self::Fenced => "fenced",
             Self::UserRemoved => "user_removed",
             Self::AccessRevoked => "access_revoked",
+            Self::AuthTimeout => "auth_timeout",
+            Self::UnauthenticatedInput => "unauthenticated_input",
+            Self::UnauthenticatedOutput => "unauthenticated_output",
             Self::TlsError => "tls_error",
             Self::TlsTimeout => "tls_timeout",
         }

@@ -56,6 +56,8 @@ pub(crate) struct Connection {
     pub(crate) is_held_back: Cell<bool>,
     /// Bytes of input that are not a complete request yet, or wait to be run.
     pub(crate) unread_input: Held,
+    /// Bytes that it has sent before it showed its password.
+    pub(crate) stranger_bytes: Cell<usize>,
     publishes: RefCell<VecDeque<InFlight>>,
     /// Number of the publish at the front of `publishes`.
     first_publish: Cell<u64>,
@@ -99,6 +101,7 @@ impl Connection {
             heard: Cell::new(now),
             is_held_back: Cell::new(false),
             unread_input,
+            stranger_bytes: Cell::new(0),
             publishes: RefCell::default(),
             first_publish: Cell::new(0),
             closing: Cell::new(None),

@@ -10,6 +10,12 @@ pub struct Limits {
     pub clients_per_address: Setting,
     /// New connections taken in a second; more of them wait in the kernel's queue.
     pub accepts_per_s: Setting,
+    /// Seconds to authenticate.
+    pub auth_s: Setting,
+    /// Bytes that may be sent before that.
+    pub unauthenticated_input_bytes: Setting,
+    /// Bytes that may wait for the client before that.
+    pub unauthenticated_output_bytes: Setting,
     /// Bytes that all clients together may make the node hold: messages and replies they have not read, requests that
     /// are not complete, queued transactions, subscriptions. Above it the client that holds most is closed.
     pub clients_bytes: Setting,
@@ -32,6 +38,9 @@ impl Limits {
     pub(super) fn publish(&self, settings: &Settings) {
         self.clients_per_address.set(settings.clients_per_address_max);
         self.accepts_per_s.set(settings.accepts_per_s_max);
+        self.auth_s.set(settings.auth_timeout_s);
+        self.unauthenticated_input_bytes.set(settings.unauthenticated_input_bytes_max);
+        self.unauthenticated_output_bytes.set(settings.unauthenticated_output_bytes_max);
         self.clients_bytes.set(machine::clients_bytes_max(settings.clients_bytes_max));
         self.subscriptions.set(settings.subscriptions_max);
         self.patterns.set(settings.patterns_max);

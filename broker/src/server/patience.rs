@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CloseReason, Limits, Shard, connection::Connection};
+use super::{CloseReason, Limits, Shard, access, connection::Connection};
 
 /// How often clients are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -54,6 +54,29 @@ impl Shard {
         if !is_exempt && !connection.is_held_back.get() {
             connection.close(CloseReason::Idle);
         }
+    }
+
+    /// Closes a stranger who takes more than strangers may: time, bytes that it sends, bytes that it does not read.
+    pub(super) fn close_if_stranger(&self, connection: &Connection, now: Instant) {
+        let limits = &self.node.settings.live.limits;
+        if !access::needs_auth(self, connection) {
+            return;
+        }
+        let connected = connection.session.borrow().connected;
+        let waits = self.hub.borrow().outbox(connection.seat).pending_bytes();
+        let auth_s = limits.auth_s.get();
+        let reason = if auth_s > 0 && now.saturating_duration_since(connected).as_secs() >= auth_s {
+            CloseReason::AuthTimeout
+        } else if Limits::is_above(connection.stranger_bytes.get(), &limits.unauthenticated_input_bytes) {
+            CloseReason::UnauthenticatedInput
+        } else if connection.is_write_blocked.get()
+            && Limits::is_above(waits, &limits.unauthenticated_output_bytes)
+        {
+            CloseReason::UnauthenticatedOutput
+        } else {
+            return;
+        };
+        self.cut_off(connection, reason);
     }
 
     /// Keeps what all clients make the node hold below its bound, by closing those of this shard that hold most. Called

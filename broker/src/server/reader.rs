@@ -11,7 +11,7 @@ use std::{
 use carillon_proto::resp::RequestDecoder;
 
 use super::{
-    CloseReason, Shard,
+    CloseReason, Shard, access,
     connection::{Connection, Deferred},
     dispatch::{self, Flow},
     pause::Paused,
@@ -199,6 +199,11 @@ impl<'a> Reader<'a> {
             self.keep(&scratch[used..]);
             stop
         };
+        if access::needs_auth(&shard, self.connection) {
+            let sent = &self.connection.stranger_bytes;
+            sent.set(sent.get() + count);
+            shard.close_if_stranger(self.connection, Instant::now());
+        }
         Ok((Some(stop), count == room))
     }
 

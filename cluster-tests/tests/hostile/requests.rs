@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, net::TcpStream};
 
-use carillon_cluster_tests::{Wire, command};
+use carillon_cluster_tests::{Server, Wire, command};
 use carillon_proto::resp::Value;
 
 use crate::{Siege, last_words};
@@ -146,4 +146,41 @@ fn monitors_are_few() {
     assert_eq!(answers[..2], [(); 2].map(|()| Value::Simple("OK".into())));
     assert!(matches!(&answers[2], Value::Error(text) if text.ends_with("(monitors-max)")), "{answers:?}");
     siege.end(100);
+}
+
+/// A node that asks for a password gives strangers little time and little room, and those who have shown it go on.
+#[test]
+fn strangers_get_little_time_and_little_room() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("password");
+    std::fs::write(&file, "open sesame").expect("a file can be written");
+    let file = file.display().to_string();
+    let server =
+        Server::carillon(&["--password-file", &file, "--auth-timeout-s", "2", "--clients-max", "2000"]);
+    let mut friend = Wire::connect(server.addr);
+    assert_eq!(friend.ask(&["auth", "open sesame"]), Value::Simple("OK".into()));
+    friend.ask(&["subscribe", "news"]);
+    let closed =
+        |reason: &str| server.metric(&format!("carillon_connections_closed_total{{reason=\"{reason}\"}}"));
+    // One sends much, in one request or in many; a thousand say nothing.
+    for request in [command(&["auth", &"x".repeat(100_000)]), command(&["ping"]).repeat(10_000)] {
+        let mut socket = TcpStream::connect(server.addr).expect("the node accepts");
+        let _ = socket.write_all(&request);
+        last_words(&socket);
+    }
+    assert!(closed("unauthenticated_input") > 1.5);
+    let silent: Vec<TcpStream> =
+        (0..1_000).map(|_| TcpStream::connect(server.addr).expect("the node accepts")).collect();
+    for socket in &silent {
+        assert_eq!(last_words(socket), "");
+    }
+    assert!(closed("auth_timeout") > 999.5);
+    let mut publisher = Wire::connect(server.addr);
+    assert_eq!(
+        publisher.ask(&["publish", "news", "x"]),
+        Value::Error("NOAUTH Authentication required.".into())
+    );
+    publisher.ask(&["auth", "open sesame"]);
+    assert_eq!(publisher.ask(&["publish", "news", "x"]), Value::Integer(1));
+    assert!(server.resident_bytes_peak() < 100 * 1024 * 1024);
 }
