@@ -147,6 +147,10 @@ impl Selector {
             }
             None => self.keys.push(KeyPattern { text: text.into(), reads, writes }),
         }
+        // Both halves of it together are all keys; told as that, they must mean the same when they are read again.
+        if self.keys.iter().any(|keys| *keys.text == *b"*" && keys.reads && keys.writes) {
+            (self.all_keys, self.keys) = (true, Vec::new());
+        }
         Ok(())
     }
 

@@ -168,6 +168,7 @@ fn what_is_no_rule_is_refused_in_redis_words() {
     assert_eq!(error(&["+select|0 1"]), RuleError::UnknownName);
     assert!(!is_valid_name(b"a b") && !is_valid_name(b""));
     assert_eq!(user("%R~a %W~a %r~b ~c").describe(), b"off ~a %R~b ~c resetchannels -@all");
+    assert_eq!(user("~a %R~* %W~*").describe(), b"off ~* resetchannels -@all");
 }
 
 #[test]

@@ -136,6 +136,7 @@ pub(super) async fn tick(shard: Rc<Shard>) {
             shard.close_if_slow(&connection, now);
             shard.close_if_idle(&connection, now);
             shard.close_if_handshake_is_late(&connection, now);
+            shard.close_if_stranger(&connection, now);
             let hub = shard.hub.borrow();
             blocked += u64::from(connection.is_write_blocked.get());
             largest = largest.max(hub.outbox(connection.seat).pending_bytes() as u64);

@@ -236,18 +236,14 @@ mod tests {
         }
     }
 
-    /// Trying a long segment at every place would take the product of the lengths.
+    /// Trying a long segment at every place would take the product of the lengths: 17 billion steps, for minutes.
     #[test]
     fn long_segments_are_found_in_one_pass() {
-        let name = vec![b'a'; 2 * 1024 * 1024];
-        let start = std::time::Instant::now();
+        let name = vec![b'a'; 8 * 1024 * 1024];
         for middle in [b"a".as_slice(), b"?"] {
             let pattern = [b"*", middle.repeat(1000).as_slice(), b"b*"].concat();
             assert!(!Glob::new(&pattern).matches(&name));
         }
-        let elapsed = start.elapsed();
-        // The product is 4 billion steps; one pass takes a tenth of a second.
-        assert!(elapsed.as_secs() < 5, "{elapsed:?}");
     }
 
     /// CVE-2022-36021: the same pattern keeps Redis 7.0.8 busy for years.
