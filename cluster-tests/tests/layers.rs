@@ -10,7 +10,16 @@ use std::{
 const FORBIDDEN: [(&str, &[&str]); 9] = [
     (
         "broker/src/hub",
-        &["crate::server", "crate::config", "crate::app", "tokio", "std::net", "std::time", "std::thread"],
+        &[
+            "crate::server",
+            "crate::config",
+            "crate::app",
+            "tokio",
+            "std::net",
+            "Instant",
+            "SystemTime",
+            "std::thread",
+        ],
     ),
     (
         "broker/src/mesh",
@@ -47,7 +56,16 @@ const FORBIDDEN: [(&str, &[&str]); 9] = [
     ),
     (
         "broker/src/acl",
-        &["crate::server", "crate::config", "crate::app", "tokio", "std::net", "std::time", "std::thread"],
+        &[
+            "crate::server",
+            "crate::config",
+            "crate::app",
+            "tokio",
+            "std::net",
+            "Instant",
+            "SystemTime",
+            "std::thread",
+        ],
     ),
     (
         "broker/src/server",
