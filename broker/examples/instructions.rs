@@ -64,7 +64,7 @@ const PATHS: &[Path] = &[
         bound: 7550,
         run: patterns,
     },
-    Path { name: "glob", what: "match of a pattern with three stars", units: 2, bound: 1420, run: glob },
+    Path { name: "glob", what: "match of a pattern with three stars", units: 2, bound: 255, run: glob },
     Path { name: "churn", what: "subscription made and ended", units: 1, bound: 1240, run: churn },
     Path {
         name: "peer-frame",
