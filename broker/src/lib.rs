@@ -12,6 +12,7 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod hub;
+mod lock;
 pub mod mesh;
 mod open_files;
 pub mod raft;

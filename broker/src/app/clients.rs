@@ -1,7 +1,7 @@
 //! Where the client plane and the membership meet.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use super::cluster_users::ClusterUsers;
 use crate::{
     cluster::{Clients, ClusterNode},
-    hub::{Glob, SubscriptionKind},
+    hub::{ChannelKind, Glob, SubscriptionKind},
+    lock::lock,
     server::{Answer, Census, Node},
 };
 
@@ -73,8 +74,11 @@ impl Clients for NodeClients {
 
     fn listeners(&self, kind: u32, channel: Bytes) -> Answer<Value> {
         let node = Arc::clone(&self.node);
-        let is_shard_channel = kind_of(kind) == SubscriptionKind::ShardChannel;
-        Box::pin(async move { json!(node.subscribers(&channel, is_shard_channel).await) })
+        let kind = match kind_of(kind) {
+            SubscriptionKind::ShardChannel => ChannelKind::Shard,
+            SubscriptionKind::Channel | SubscriptionKind::Pattern => ChannelKind::Channel,
+        };
+        Box::pin(async move { json!(node.subscribers(kind, &channel).await) })
     }
 }
 
@@ -87,16 +91,16 @@ pub(super) struct OtherNodes {
 impl OtherNodes {
     /// Asks the peers of this node from now on.
     pub(super) fn set(&self, cluster: Arc<ClusterNode>) {
-        *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = Some(cluster);
+        *lock(&self.cluster) = Some(cluster);
     }
 
     /// Asks nobody any more: what is held of the membership would keep its socket open.
     pub(super) fn forget(&self) {
-        *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.cluster) = None;
     }
 
     fn ask(&self, kind: SubscriptionKind, what: query_request::What) -> Answer<Vec<reply::Kind>> {
-        let cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let cluster = lock(&self.cluster).clone();
         let query = QueryRequest { kind: number_of(kind), what: Some(what) };
         Box::pin(async move {
             let links = cluster.map(|cluster| cluster.peers_in_view()).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The users of a cluster: in Raft's state, the same on every node.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 
@@ -10,6 +10,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     acl::{Change, Changed, User, from_text},
     cluster::{ClusterNode, UsersError},
+    lock::lock,
     raft::ClusterState,
     server::{Answer, Node, StoreError, UserStore},
 };
@@ -129,8 +130,4 @@ impl UserStore for ClusterUserStore {
     fn save(&self) -> Answer<Result<(), StoreError>> {
         Box::pin(std::future::ready(Err(StoreError::NoFile)))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

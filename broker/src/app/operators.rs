@@ -9,7 +9,7 @@ use crate::{
     admin::{Metric, Source},
     cluster::{ClusterNode, Condition},
     config::{Given, row},
-    hub::SubscriptionKind,
+    hub::{ChannelKind, SubscriptionKind},
     server::Node,
 };
 
@@ -84,12 +84,15 @@ impl Source for Operators {
     }
 
     async fn subscribers(&self, channel: String, is_shard_channel: bool) -> Value {
-        let own = self.node.subscribers(channel.as_bytes(), is_shard_channel).await;
+        let (kind, subscriptions) = if is_shard_channel {
+            (ChannelKind::Shard, SubscriptionKind::ShardChannel)
+        } else {
+            (ChannelKind::Channel, SubscriptionKind::Channel)
+        };
+        let own = self.node.subscribers(kind, channel.as_bytes()).await;
         let mut nodes = vec![json!({"name": self.name, "subscribers": own})];
         if let Some(cluster) = self.cluster() {
-            let kind =
-                if is_shard_channel { SubscriptionKind::ShardChannel } else { SubscriptionKind::Channel };
-            nodes.extend(cluster.listeners(number_of(kind), channel.into()).await);
+            nodes.extend(cluster.listeners(number_of(subscriptions), channel.into()).await);
         }
         json!({"nodes": nodes})
     }

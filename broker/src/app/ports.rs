@@ -1,8 +1,8 @@
 //! The client port: where it is, and with which certificates.
 
 use crate::{
-    config::{Settings, TlsClientAuth},
-    server::{ClientAddrs, ClientAuth, Node, Tls, TlsError, TlsFiles},
+    config::Settings,
+    server::{ClientAddrs, Node, Tls, TlsError, TlsFiles},
 };
 
 /// Where clients are to arrive.
@@ -21,11 +21,7 @@ pub(super) fn load_tls(settings: &Settings) -> Result<Option<Tls>, TlsError> {
     else {
         return Ok(None);
     };
-    let client_auth = match settings.tls_client_auth {
-        TlsClientAuth::No => ClientAuth::No,
-        TlsClientAuth::Optional => ClientAuth::Optional,
-        TlsClientAuth::Required => ClientAuth::Required,
-    };
+    let client_auth = settings.tls_client_auth;
     let (cert, key, ca) = (cert.clone(), key.clone(), settings.tls_ca_file.clone());
     Tls::load(TlsFiles { cert, key, ca, client_auth }).map(Some)
 }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use carillon_proto::peer::{JoinRequest, WhoReply, reply, request};
 
 use super::{ClusterNode, Condition, Identity, discovery};
-use crate::mesh::quic::PeerError;
+use crate::{lock::lock, mesh::quic::PeerError};
 
 /// How long an answer may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ impl ClusterNode {
         loop {
             let why = match self.round().await {
                 Round::Joined(identity, addrs) => {
-                    *self.told_addrs.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = addrs;
+                    *lock(&self.told_addrs) = addrs;
                     return (identity, false);
                 }
                 Round::Form => {

@@ -9,9 +9,12 @@ use std::{
 use carillon_proto::peer::{Refusal, StreamHead, VERSION_WITH_USERS, stream_head};
 
 use super::{ClusterNode, discovery};
-use crate::mesh::{
-    PlaneCommand,
-    quic::{Channel, Incoming, Link, PeerError},
+use crate::{
+    lock::lock,
+    mesh::{
+        PlaneCommand,
+        quic::{Channel, Incoming, Link, PeerError},
+    },
 };
 
 /// How often missing links are looked for.
@@ -244,8 +247,4 @@ impl ClusterNode {
         }
         Ok(Some(link))
     }
-}
-
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

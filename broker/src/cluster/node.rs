@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Identity, LeaderLeases, LeaseTimes, discovery};
 use crate::{
+    lock::lock,
     mesh::{
         Links, PlaneCommand, PlaneProgress, View,
         quic::{Link, PeerEndpoint, PeerError},
@@ -219,7 +220,7 @@ impl ClusterNode {
     }
 
     pub(super) fn leases(&self) -> MutexGuard<'_, Option<LeaderLeases>> {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.leases)
     }
 
     /// Counts one more.

@@ -52,6 +52,11 @@ pub enum SubscriptionKind {
     ShardChannel,
 }
 
+impl SubscriptionKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Channel, Self::Pattern, Self::ShardChannel];
+}
+
 /// A message on its way from one shard to another.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -231,18 +236,15 @@ impl Hub {
 
     /// The name of some subscription of `seat`, for ending all of them one by one.
     pub fn any_subscription(&self, seat: Seat, kind: SubscriptionKind) -> Option<&[u8]> {
-        let subscriptions = self.clients[seat].subscriptions.as_ref()?;
-        Some(match kind {
-            SubscriptionKind::Channel => self.channels.name(subscriptions.channels.iter().next_back()?),
-            SubscriptionKind::Pattern => self.patterns.name(subscriptions.patterns.iter().next_back()?),
-            SubscriptionKind::ShardChannel => {
-                self.shard_channels.name(subscriptions.shard_channels.iter().next_back()?)
-            }
-        })
+        self.subscriptions(seat, kind).next_back()
     }
 
     /// What `seat` is subscribed to, by name, in no particular order.
-    pub fn subscriptions(&self, seat: Seat, kind: SubscriptionKind) -> impl Iterator<Item = &[u8]> {
+    pub fn subscriptions(
+        &self,
+        seat: Seat,
+        kind: SubscriptionKind,
+    ) -> impl DoubleEndedIterator<Item = &[u8]> {
         let own = self.clients[seat].subscriptions.as_deref();
         own.into_iter().flat_map(move |own| {
             let ids = match kind {
@@ -259,10 +261,10 @@ impl Hub {
     }
 
     /// Who gets what is published to `channel`, each with the name or pattern by which it does.
-    pub fn subscribers(&self, channel: &[u8], is_shard_channel: bool) -> Vec<(Vec<u8>, Seat)> {
-        let topics = if is_shard_channel { &self.shard_channels } else { &self.channels };
+    pub fn subscribers(&self, kind: ChannelKind, channel: &[u8]) -> Vec<(Vec<u8>, Seat)> {
+        let topics = self.topics(kind);
         let direct = topics.find(channel).map(|id| (channel, topics.subscribers(id)));
-        let patterns = (!is_shard_channel).then(|| self.patterns.matching(channel));
+        let patterns = (kind == ChannelKind::Channel).then(|| self.patterns.matching(channel));
         let found = direct.into_iter().chain(patterns.into_iter().flatten());
         found.flat_map(|(by, seats)| seats.iter().map(|seat| (by.to_vec(), seat))).collect()
     }

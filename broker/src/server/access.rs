@@ -3,23 +3,21 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use carillon_proto::command::CommandSpec;
-use tokio::sync::oneshot;
 
-use super::{
-    Answer, CloseReason, Node, Shard, cmd, connection::Connection, dispatch::Call, inbox::Envelope, serve,
-};
+use super::{Answer, CloseReason, Node, Shard, cmd, connection::Connection, dispatch::Call, serve};
 use crate::{
     acl::{
         AclLog, Change, ChangeError, Changed, Context, DEFAULT, Denied, LogEntry, Reason, User, Users,
         from_text,
     },
     hub::SubscriptionKind,
+    lock::lock,
 };
 
 /// Where users are kept. A change is answered once it will not be lost any more and this node's connections have felt
@@ -94,22 +92,17 @@ impl Default for Access {
 
 impl Access {
     pub(crate) fn users(&self) -> Arc<Users> {
-        Arc::clone(&locked(&self.users))
+        Arc::clone(&lock(&self.users))
     }
 
     pub(crate) fn log(&self) -> MutexGuard<'_, AclLog> {
-        locked(&self.log)
+        lock(&self.log)
     }
 
     /// Where users are kept; there is none before the node has started.
     pub(crate) fn store(&self) -> Option<&Arc<dyn UserStore>> {
         self.store.get()
     }
-}
-
-/// What these hold is whole at any moment.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Node {
@@ -126,19 +119,10 @@ impl Node {
     /// Makes these the node's users. What this returns is over once every connection has felt it.
     pub fn install_users(&self, users: Users) -> impl Future<Output = ()> + Send + use<> {
         let users = Arc::new(users);
-        let mut felt = Vec::new();
         // Locked until all shards have been told: two changes must come to all of them in the same order.
-        let mut current = locked(&self.access.users);
+        let mut current = lock(&self.access.users);
         *current = Arc::clone(&users);
-        for inbox in &self.inboxes {
-            let users = Arc::clone(&users);
-            let (done, wait) = oneshot::channel();
-            inbox.push(Envelope::Run(Box::new(move |shard| {
-                shard.install_users(&users);
-                let _ = done.send(());
-            })));
-            felt.push(wait);
-        }
+        let felt = self.ask_shards(None, move |shard| shard.install_users(&users));
         drop(current);
         async move {
             for wait in felt {
@@ -174,9 +158,8 @@ impl Shard {
     }
 
     fn hears_what_it_may_not(&self, connection: &Connection) -> bool {
-        use SubscriptionKind::{Channel, Pattern, ShardChannel};
         let (hub, session) = (self.hub.borrow(), connection.session.borrow());
-        [Channel, Pattern, ShardChannel].into_iter().any(|kind| {
+        SubscriptionKind::ALL.into_iter().any(|kind| {
             hub.subscriptions(connection.seat, kind)
                 .any(|name| !session.user.may_hear(name, kind == SubscriptionKind::Pattern))
         })

@@ -2,12 +2,13 @@
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use ahash::{HashMap, HashMapExt as _};
 
-use super::{Limits, Setting};
+use super::Setting;
+use crate::lock::lock;
 
 /// Addresses with connections, and their numbers.
 #[derive(Debug)]
@@ -23,9 +24,9 @@ impl Addresses {
     pub(crate) fn take(self: &Arc<Self>, ip: IpAddr, limit: &Setting) -> Option<Place> {
         // The same host by its two names.
         let ip = ip.to_canonical();
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.0);
         let count = counts.get(&ip).copied().unwrap_or_default() + 1;
-        if Limits::is_above(count, limit) {
+        if limit.is_exceeded_by(count) {
             return None;
         }
         counts.insert(ip, count);
@@ -42,7 +43,7 @@ pub(crate) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.of.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.of.0);
         if let Some(count) = counts.get_mut(&self.ip) {
             *count -= 1;
             if *count == 0 {

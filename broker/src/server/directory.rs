@@ -14,7 +14,10 @@ use std::{
 
 use ahash::RandomState;
 
-use crate::hub::{ChannelKind, SubscriptionKind};
+use crate::{
+    hub::{ChannelKind, SubscriptionKind},
+    lock::lock,
+};
 
 /// A set of shards, one bit each. A node has at most 64.
 pub type ShardSet = u64;
@@ -86,7 +89,7 @@ impl Directory {
 
     /// Number of different names of `kind` that have subscribers.
     pub fn len(&self, kind: SubscriptionKind) -> usize {
-        self.names(kind).stripes.iter().map(|stripe| locked(stripe).len()).sum()
+        self.names(kind).stripes.iter().map(|stripe| lock(stripe).len()).sum()
     }
 
     fn names(&self, kind: SubscriptionKind) -> &Names {
@@ -143,7 +146,7 @@ impl Names {
 
     fn stripe(&self, name: &[u8]) -> MutexGuard<'_, Stripe> {
         // The table inside takes its slot from the hash's other end.
-        locked(&self.stripes[(self.hasher.hash_one(name) >> 32) as usize % STRIPES])
+        lock(&self.stripes[(self.hasher.hash_one(name) >> 32) as usize % STRIPES])
     }
 
     fn add(&self, name: &[u8], shard: usize) {
@@ -182,15 +185,10 @@ impl Names {
     fn list(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<Box<[u8]>> {
         let mut names = Vec::new();
         for stripe in &self.stripes {
-            names.extend(locked(stripe).keys().filter(|name| wanted(name)).cloned());
+            names.extend(lock(stripe).keys().filter(|name| wanted(name)).cloned());
         }
         names
     }
-}
-
-/// A panic while a stripe is locked leaves at worst a wrong count, which is no reason to stop the others.
-fn locked(stripe: &Mutex<Stripe>) -> MutexGuard<'_, Stripe> {
-    stripe.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]

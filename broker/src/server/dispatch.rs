@@ -8,7 +8,7 @@ use carillon_proto::{
 };
 
 use super::{
-    CloseReason, Limits, Node, Shard, access, cmd,
+    CloseReason, Node, Shard, access, cmd,
     connection::{Connection, Deferred},
     objection::{Objection, denial, objection},
     pause::Paused,
@@ -323,7 +323,7 @@ pub(crate) fn subscribe(
         SubscriptionKind::Pattern => &limits.pattern_bytes,
         SubscriptionKind::Channel | SubscriptionKind::ShardChannel => &limits.channel_bytes,
     };
-    if Limits::is_above(name.len(), bytes_max) {
+    if bytes_max.is_exceeded_by(name.len()) {
         return Err(CloseReason::NameTooLong);
     }
     let mut hub = shard.hub.borrow_mut();
@@ -331,8 +331,8 @@ pub(crate) fn subscribe(
         return Ok(());
     }
     let counts = hub.counts(seat);
-    let is_too_much = Limits::is_above(counts.all(), &limits.subscriptions)
-        || Limits::is_above(counts.patterns, &limits.patterns);
+    let is_too_much =
+        limits.subscriptions.is_exceeded_by(counts.all()) || limits.patterns.is_exceeded_by(counts.patterns);
     drop(hub);
     shard.node.directory.add(kind, name, shard.index);
     if is_too_much { Err(CloseReason::SubscriptionLimit) } else { Ok(()) }
@@ -345,15 +345,17 @@ pub(crate) fn unsubscribe(shard: &Shard, seat: Seat, kind: SubscriptionKind, nam
     }
 }
 
+/// Ends any one subscription of a kind and returns its name.
+fn unsubscribe_any(shard: &Shard, seat: Seat, kind: SubscriptionKind) -> Option<Vec<u8>> {
+    let name = shard.hub.borrow().any_subscription(seat, kind)?.to_vec();
+    unsubscribe(shard, seat, kind, &name);
+    Some(name)
+}
+
 /// Ends some subscriptions of a connection. Returns whether there may be more.
 pub(crate) fn unsubscribe_some(shard: &Shard, seat: Seat, count_max: usize) -> bool {
-    use SubscriptionKind::{Channel, Pattern, ShardChannel};
-    for kind in [Channel, Pattern, ShardChannel] {
-        for _ in 0..count_max {
-            let name = shard.hub.borrow().any_subscription(seat, kind).map(<[u8]>::to_vec);
-            let Some(name) = name else { break };
-            unsubscribe(shard, seat, kind, &name);
-        }
+    for kind in SubscriptionKind::ALL {
+        std::iter::from_fn(|| unsubscribe_any(shard, seat, kind)).take(count_max).for_each(drop);
     }
     shard.hub.borrow().counts(seat).any()
 }
@@ -365,12 +367,5 @@ pub(crate) fn unsubscribe_all(
     kind: SubscriptionKind,
     mut ended: impl FnMut(&[u8]),
 ) -> usize {
-    let mut count = 0;
-    loop {
-        let name = shard.hub.borrow().any_subscription(seat, kind).map(<[u8]>::to_vec);
-        let Some(name) = name else { return count };
-        unsubscribe(shard, seat, kind, &name);
-        ended(&name);
-        count += 1;
-    }
+    std::iter::from_fn(|| unsubscribe_any(shard, seat, kind)).inspect(|name| ended(name)).count()
 }

@@ -1,15 +1,15 @@
 //! How the shards of a node talk to each other: one queue for each, filled in batches.
 
-use std::{
-    rc::Rc,
-    sync::{Mutex, PoisonError},
-};
+use std::{rc::Rc, sync::Mutex};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::{Shard, stream::Socket};
-use crate::hub::{Message, Seat};
+use crate::{
+    hub::{Message, Seat},
+    lock::lock,
+};
 
 /// Where the answer to a message belongs.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +115,6 @@ impl Inbox {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Envelope>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::{Node, Shard, connection::Connection};
-use crate::hub::SubscriptionKind;
+use crate::hub::{ChannelKind, SubscriptionKind};
 
 /// Subscriptions of a client that are told by name.
 const NAMES_MAX: usize = 10;
@@ -61,10 +61,10 @@ impl Node {
     }
 
     /// Who on this node gets what is published to `channel`: its subscribers, and those of patterns.
-    pub async fn subscribers(&self, channel: &[u8], is_shard_channel: bool) -> Vec<SubscriberReport> {
+    pub async fn subscribers(&self, kind: ChannelKind, channel: &[u8]) -> Vec<SubscriberReport> {
         let channel = channel.to_vec();
         let shards = self.ask_shards(None, move |shard| {
-            let found = shard.hub.borrow().subscribers(&channel, is_shard_channel);
+            let found = shard.hub.borrow().subscribers(kind, &channel);
             let reports = found.into_iter().filter_map(|(by, seat)| {
                 let connection = shard.connections.borrow().get(seat)?.clone()?;
                 let by = String::from_utf8_lossy(&by).into_owned();
@@ -77,10 +77,9 @@ impl Node {
 }
 
 fn report(shard: &Shard, connection: &Connection) -> ClientReport {
-    use SubscriptionKind::{Channel, Pattern, ShardChannel};
     let (session, hub, seat) = (connection.session.borrow(), shard.hub.borrow(), connection.seat);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let names = [Channel, Pattern, ShardChannel].into_iter().flat_map(|kind| hub.subscriptions(seat, kind));
+    let names = SubscriptionKind::ALL.into_iter().flat_map(|kind| hub.subscriptions(seat, kind));
     ClientReport {
         id: connection.id,
         addr: connection.peer.clone(),

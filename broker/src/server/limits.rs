@@ -49,10 +49,4 @@ impl Limits {
         self.transaction_bytes.set(settings.transaction_bytes_max);
         self.monitors.set(settings.monitors_max);
     }
-
-    /// Whether `count` is more than `limit` allows.
-    pub(crate) fn is_above(count: usize, limit: &Setting) -> bool {
-        let limit = limit.get();
-        limit > 0 && count as u64 > limit
-    }
 }

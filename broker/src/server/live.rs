@@ -1,12 +1,15 @@
 //! Settings that SIGHUP and CONFIG SET change while the node runs. Reading one costs a plain load.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
 };
 
 use super::{Limits, machine};
-use crate::config::{Row, Settings};
+use crate::{
+    config::{Row, Settings},
+    lock::lock,
+};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -23,6 +26,12 @@ impl Setting {
     /// The value now.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is a bound, and `count` is above it; 0 is none.
+    pub(crate) fn is_exceeded_by(&self, count: usize) -> bool {
+        let max = self.get();
+        max > 0 && count as u64 > max
     }
 
     /// Changes it, for whoever asks from now on.
@@ -54,18 +63,13 @@ impl OutboxLimit {
 
     /// Whether `pending` bytes are more than may ever wait.
     pub(crate) fn is_above_hard(&self, pending: usize) -> bool {
-        is_above(pending, &self.hard_bytes)
+        self.hard_bytes.is_exceeded_by(pending)
     }
 
     /// Whether `pending` bytes are more than may wait for long.
     pub(crate) fn is_above_soft(&self, pending: usize) -> bool {
-        is_above(pending, &self.soft_bytes)
+        self.soft_bytes.is_exceeded_by(pending)
     }
-}
-
-fn is_above(pending: usize, limit: &Setting) -> bool {
-    let limit = limit.get();
-    limit > 0 && pending as u64 > limit
 }
 
 /// The classes of clients for which Redis has limits, by the names that CONFIG GET tells.
@@ -150,7 +154,7 @@ impl LiveSettings {
     }
 
     fn lock(&self) -> MutexGuard<'_, Settings> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.current)
     }
 
     /// The limit that holds.

@@ -52,4 +52,4 @@ pub use node::{Node, NodeSettings};
 pub use relay::Relay;
 pub use shard::Shard;
 pub use stats::{CommandStats, CommandTable, Counter, ShardStats};
-pub use tls::{ClientAuth, Tls, TlsError, TlsFiles};
+pub use tls::{Tls, TlsError, TlsFiles};

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CloseReason, Limits, Shard, access, connection::Connection};
+use super::{CloseReason, Shard, access, connection::Connection};
 
 /// How often clients are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -67,10 +67,10 @@ impl Shard {
         let auth_s = limits.auth_s.get();
         let reason = if auth_s > 0 && now.saturating_duration_since(connected).as_secs() >= auth_s {
             CloseReason::AuthTimeout
-        } else if Limits::is_above(connection.stranger_bytes.get(), &limits.unauthenticated_input_bytes) {
+        } else if limits.unauthenticated_input_bytes.is_exceeded_by(connection.stranger_bytes.get()) {
             CloseReason::UnauthenticatedInput
         } else if connection.is_write_blocked.get()
-            && Limits::is_above(waits, &limits.unauthenticated_output_bytes)
+            && limits.unauthenticated_output_bytes.is_exceeded_by(waits)
         {
             CloseReason::UnauthenticatedOutput
         } else {
@@ -82,20 +82,25 @@ impl Shard {
     /// Keeps what all clients make the node hold below its bound, by closing those of this shard that hold most. Called
     /// at the end of a turn, and whenever a connection has left more to be held.
     pub(super) fn keep_to_the_budget(&self) {
-        let held = self.hub.borrow().held_bytes() + self.holdings.bytes();
-        let (own, node) = (&self.stats().held_bytes, &self.node);
-        own.store(held as u64, Ordering::Relaxed);
+        let node = &self.node;
+        let mut own = self.note_held();
         let limit = &node.settings.live.limits.clients_bytes;
         let of_node = || node.stats.iter().map(|shard| shard.held_bytes.load(Ordering::Relaxed)).sum::<u64>();
-        while Limits::is_above(of_node() as usize, limit) {
+        while limit.is_exceeded_by(of_node() as usize) {
             // Of several shards, those that hold more than their share see to it; one of them always does.
             let share = of_node() / node.stats.len() as u64;
-            if own.load(Ordering::Relaxed) < share || !self.close_the_largest(of_node()) {
+            if own < share || !self.close_the_largest(of_node()) {
                 return;
             }
-            let held = self.hub.borrow().held_bytes() + self.holdings.bytes();
-            own.store(held as u64, Ordering::Relaxed);
+            own = self.note_held();
         }
+    }
+
+    /// Tells the other shards what the clients of this one make it hold.
+    fn note_held(&self) -> u64 {
+        let held = (self.hub.borrow().held_bytes() + self.holdings.bytes()) as u64;
+        self.stats().held_bytes.store(held, Ordering::Relaxed);
+        held
     }
 
     /// False when there is none that holds anything.

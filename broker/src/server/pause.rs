@@ -2,13 +2,15 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicU8, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
+
+use crate::lock::lock;
 
 /// Which commands wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +32,7 @@ pub(crate) struct Pause {
 impl Pause {
     /// Holds `what` back for `duration` from now. As in Redis, a pause is never made shorter or narrower.
     pub(crate) fn start(&self, what: Paused, duration: Duration) {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut until = lock(&self.until);
         let end = Instant::now() + duration;
         *until = Some(until.filter(|_| self.now() != Paused::Nothing).map_or(end, |until| until.max(end)));
         self.paused.store(what.max(self.now()) as u8, Ordering::Release);
@@ -38,7 +40,7 @@ impl Pause {
 
     /// Ends the pause.
     pub(crate) fn end(&self) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.until) = None;
         self.paused.store(Paused::Nothing as u8, Ordering::Release);
         self.changed.notify_waiters();
     }
@@ -55,13 +57,13 @@ impl Pause {
     /// Waits until the pause is over or ended, and ends it when its time has come.
     pub(crate) async fn over(&self) {
         let changed = self.changed.notified();
-        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = *lock(&self.until);
         let Some(until) = until else { return };
         tokio::select! {
             () = changed => {}
             () = tokio::time::sleep_until(until.into()) => {
                 let has_passed = |until: &Option<Instant>| until.is_some_and(|until| until <= Instant::now());
-                let is_over = has_passed(&self.until.lock().unwrap_or_else(PoisonError::into_inner));
+                let is_over = has_passed(&lock(&self.until));
                 if is_over {
                     self.end();
                 }

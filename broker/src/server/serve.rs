@@ -59,8 +59,7 @@ async fn end_subscriptions_in_turns(shard: &Shard, connection: &Connection) {
 }
 
 pub(super) fn end_subscriptions(shard: &Shard, connection: &Connection) {
-    use SubscriptionKind::{Channel, Pattern, ShardChannel};
-    for kind in [Channel, Pattern, ShardChannel] {
+    for kind in SubscriptionKind::ALL {
         dispatch::unsubscribe_all(shard, connection.seat, kind, |_| {});
     }
     if std::mem::take(&mut connection.session.borrow_mut().is_monitor) {

@@ -35,7 +35,7 @@ const ELEMENTS_MAX: usize = 4;
 /// Digits of the longest number, with its sign.
 const DIGITS_MAX: usize = 20;
 
-/// Longest line of an error, in bytes.
+/// Longest line that a server sends: an error, or what NATS says of itself, in bytes.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// The frame at the front of `input` and its length in bytes; `None` when it has not arrived whole.
@@ -44,8 +44,8 @@ pub(super) fn next(input: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Unexpecte
     match kind {
         b'*' | b'>' => push(input),
         b':' => Ok(number(input, 1)?.map(|(value, end)| (Frame::Receivers(value), end))),
-        b'-' => Ok(line(input)?.map(|(text, end)| (Frame::Error(text), end))),
-        b'+' => Ok(line(input)?.map(|(_, end)| (Frame::Other, end))),
+        b'-' => Ok(line(input)?.map(|line| (Frame::Error(&line[1..]), line.len() + 2))),
+        b'+' => Ok(line(input)?.map(|line| (Frame::Other, line.len() + 2))),
         b'$' => Ok(element(input, 0)?.map(|(_, end)| (Frame::Other, end))),
         _ => Err(Unexpected),
     }
@@ -105,9 +105,10 @@ fn number(input: &[u8], at: usize) -> Result<Option<(i64, usize)>, Unexpected> {
     if input.len() > at + DIGITS_MAX { Err(Unexpected) } else { Ok(None) }
 }
 
-fn line(input: &[u8]) -> Result<Option<(&[u8], usize)>, Unexpected> {
-    match input.iter().position(|byte| *byte == b'\r') {
-        Some(end) if input.len() > end + 1 => Ok(Some((&input[1..end], end + 2))),
+/// The line at the front of `input`, without its end.
+pub(super) fn line(input: &[u8]) -> Result<Option<&[u8]>, Unexpected> {
+    match memchr::memchr(b'\r', input) {
+        Some(end) if input.len() > end + 1 => Ok(Some(&input[..end])),
         None if input.len() > LINE_BYTES_MAX => Err(Unexpected),
         _ => Ok(None),
     }

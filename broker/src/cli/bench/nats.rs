@@ -10,16 +10,13 @@ use std::{
     time::Duration,
 };
 
-use super::frame::{Frame, Unexpected};
+use super::frame::{Frame, Unexpected, line};
 
 /// Opens a connection; answered by [`OK`].
 pub(super) const GREETING: &[u8] =
     b"CONNECT {\"verbose\":true,\"pedantic\":false,\"name\":\"carillon bench\"}\r\n";
 
 const OK: &[u8] = b"+OK\r\n";
-
-/// Longest line that a server sends: what it says of itself at the beginning.
-const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a server may take to say what it is.
 const INFO_TIME_MAX: Duration = Duration::from_secs(5);
@@ -68,14 +65,6 @@ pub(super) fn next(input: &[u8]) -> Result<Option<(Frame<'_>, usize)>, Unexpecte
         line if line.starts_with(b"INFO ") => Ok(Some((Frame::Nothing, end))),
         [b'-', text @ ..] => Ok(Some((Frame::Error(text), end))),
         _ => Err(Unexpected),
-    }
-}
-
-fn line(input: &[u8]) -> Result<Option<&[u8]>, Unexpected> {
-    match memchr::memchr(b'\r', input) {
-        Some(end) if input.len() > end + 1 => Ok(Some(&input[..end])),
-        None if input.len() > LINE_BYTES_MAX => Err(Unexpected),
-        _ => Ok(None),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     fmt::Debug,
     io,
     ops::RangeBounds,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use openraft::{
@@ -15,7 +15,10 @@ use openraft::{
 };
 
 use super::{Disk, DiskError, writer::Batch};
-use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
+use crate::{
+    lock::lock,
+    raft::types::{Entry, LogId, TypeConfig, Vote},
+};
 
 const VOTE_KEY: &[u8] = b"raft/vote";
 const COMMITTED_KEY: &[u8] = b"raft/committed";
@@ -60,7 +63,7 @@ impl LogStore {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.memory)
     }
 }
 

@@ -4,14 +4,14 @@
 use crate::{
     hub::ChannelKind,
     server::{
-        CloseReason, Limits,
+        CloseReason,
         dispatch::{Call, Flow},
     },
 };
 
 /// Publishes and answers with the number of receivers.
 pub(super) fn publish(call: &Call<'_>, kind: ChannelKind) -> Flow {
-    if Limits::is_above(call.arg(1).len(), &call.shard.node.settings.live.limits.channel_bytes) {
+    if call.shard.node.settings.live.limits.channel_bytes.is_exceeded_by(call.arg(1).len()) {
         return Flow::Close(CloseReason::NameTooLong);
     }
     call.connection.publish(call.shard, kind, call.arg(1), call.arg(2));

@@ -141,9 +141,8 @@ pub(super) fn quit(call: &Call<'_>) -> Flow {
 
 /// [RESET](https://redis.io/docs/latest/commands/reset/): as if the connection were new, but for its number.
 pub(super) fn reset(call: &Call<'_>) -> Flow {
-    use SubscriptionKind::{Channel, Pattern, ShardChannel};
     let seat = call.connection.seat;
-    for kind in [Channel, Pattern, ShardChannel] {
+    for kind in SubscriptionKind::ALL {
         dispatch::unsubscribe_all(call.shard, seat, kind, |_| {});
     }
     let mut session = call.connection.session.borrow_mut();

@@ -18,21 +18,10 @@ use rustls::{
 pub(crate) use stream::TlsStream;
 
 use super::{CloseReason, Shard, connection::Connection};
+use crate::config::TlsClientAuth;
 
 /// How long a client may take to shake hands.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// Whether clients have to show a certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClientAuth {
-    /// None is asked for.
-    #[default]
-    No,
-    /// It is checked if there is one.
-    Optional,
-    /// Without one nobody gets in.
-    Required,
-}
 
 /// The files of the client port's TLS.
 #[derive(Clone, Debug)]
@@ -44,7 +33,7 @@ pub struct TlsFiles {
     /// PEM file with the authorities of clients' certificates.
     pub ca: Option<PathBuf>,
     /// Whether clients have to show a certificate.
-    pub client_auth: ClientAuth,
+    pub client_auth: TlsClientAuth,
 }
 
 /// Why TLS cannot be had.
@@ -99,7 +88,7 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|error| wrong("--tls-key-file", &files.key, error.to_string()))?;
     let verifier = match (files.client_auth, &files.ca) {
-        (ClientAuth::No, _) => WebPkiClientVerifier::no_client_auth(),
+        (TlsClientAuth::No, _) => WebPkiClientVerifier::no_client_auth(),
         (_, None) => return Err(TlsError::NoAuthority),
         (client_auth, Some(ca)) => {
             let wrong_ca = |what| wrong("--tls-ca-file", ca, what);
@@ -109,8 +98,11 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
             }
             let verifier =
                 WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-            let verifier =
-                if client_auth == ClientAuth::Optional { verifier.allow_unauthenticated() } else { verifier };
+            let verifier = if client_auth == TlsClientAuth::Optional {
+                verifier.allow_unauthenticated()
+            } else {
+                verifier
+            };
             verifier.build().map_err(|error| wrong_ca(error.to_string()))?
         }
     };
@@ -121,7 +113,7 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
         .map_err(|error| wrong("--tls-key-file", &files.key, error.to_string()))?;
-    if files.client_auth != ClientAuth::No {
+    if files.client_auth != TlsClientAuth::No {
         // A session that is resumed would not be asked for its certificate again, whatever has been revoked since.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
