@@ -22,6 +22,7 @@ need redis-server redis-server
 need chromium chromium
 need c++ g++
 need valgrind valgrind
+need faketime faketime
 cargo nextest --version > /dev/null 2>&1 || cargo install --locked cargo-nextest
 cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
 

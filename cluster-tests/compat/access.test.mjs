@@ -1,48 +1,29 @@
 // TLS, users and passwords with every client library: what works, and how what is wrong is told.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
-import { Broker, brokerName, freePort } from './lib/broker.mjs';
-import { Certificates } from './lib/certificates.mjs';
 import { clients } from './lib/clients.mjs';
-import { eventually } from './lib/wait.mjs';
+import { GuardedBroker, PASSWORD, TRYING_MS } from './lib/guarded-broker.mjs';
 
 const require = createRequire(import.meta.url);
-const PASSWORD = 'a long password';
-/** For how long a client that cannot get in goes on trying. */
-const TRYING_MS = 1_500;
 
-let broker;
-let certificates;
-let tlsPort;
+let guarded;
 before(async () => {
-  certificates = new Certificates();
-  tlsPort = await freePort();
-  const [cert, key, ca] = ['server.pem', 'server.key', 'ca.pem'].map((name) => certificates.path(name));
-  broker = await Broker.start(
-    brokerName === 'redis'
-      ? ['--tls-port', `${tlsPort}`, '--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', ca, '--tls-auth-clients', 'no']
-      : ['--tls-addr', `127.0.0.1:${tlsPort}`, '--tls-cert-file', cert, '--tls-key-file', key],
-  );
-  await broker.command('ACL', 'SETUSER', 'app', 'on', `>${PASSWORD}`, 'resetchannels', '&news.*', '+@all', '-@dangerous', '+info');
+  guarded = await GuardedBroker.start();
 });
-after(async () => {
-  await broker?.stop();
-  certificates?.remove();
-});
+after(() => guarded?.stop());
 
 /** A connection of the library's own kind; `retries` as its users have it by default, or not at all. */
 function make(client, { authority = 'ca.pem', password = PASSWORD, retries = false } = {}) {
-  const tls = { ca: certificates.read(authority), servername: 'localhost' };
+  const tls = { ca: guarded.certificates.read(authority), servername: 'localhost' };
   const credentials = { username: 'app', password, ...client.options };
   if (client.package === 'ioredis') {
     const { Redis } = require(client.module);
     const trying = retries ? {} : { retryStrategy: null };
-    return new Redis({ host: '127.0.0.1', port: tlsPort, tls, lazyConnect: true, ...trying, ...credentials });
+    return new Redis({ host: '127.0.0.1', port: guarded.tlsPort, tls, lazyConnect: true, ...trying, ...credentials });
   }
-  const socket = { host: '127.0.0.1', port: tlsPort, tls: true, ...tls, ...(retries ? {} : { reconnectStrategy: false }) };
+  const socket = { host: '127.0.0.1', port: guarded.tlsPort, tls: true, ...tls, ...(retries ? {} : { reconnectStrategy: false }) };
   return require(client.module).createClient({ socket, ...credentials });
 }
 
@@ -115,25 +96,15 @@ for (const client of clients) {
 
     test('who tries again and again costs the broker next to nothing', async () => {
       const connections = [make(client, { password: 'wrong', retries: true }), make(client, { authority: 'stranger.pem', retries: true })];
-      const cpuBefore = cpuMs();
+      const cpuBefore = guarded.cpuMs();
       for (const connection of connections) {
         connection.on('error', () => {});
         connection.connect().catch(() => {});
       }
       await new Promise((resolve) => setTimeout(resolve, TRYING_MS));
       for (const connection of connections) close(client, connection);
-      assert.ok(cpuMs() - cpuBefore < TRYING_MS / 3, `${cpuMs() - cpuBefore} ms of processor time in ${TRYING_MS} ms`);
-      // And none of it is left behind: the suite's own connection alone.
-      await eventually('all connections of the test are gone', async () => {
-        const lines = String(await broker.command('CLIENT', 'LIST')).trim().split('\n');
-        return lines.length === 1;
-      });
+      assert.ok(guarded.cpuMs() - cpuBefore < TRYING_MS / 3, `${guarded.cpuMs() - cpuBefore} ms of processor time in ${TRYING_MS} ms`);
+      await guarded.alone();
     });
   });
-}
-
-/** Processor time of the broker: two fields of /proc/<pid>/stat, in ticks of 10 ms. */
-function cpuMs() {
-  const fields = readFileSync(`/proc/${broker.pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }

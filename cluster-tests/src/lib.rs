@@ -18,6 +18,7 @@ mod server;
 mod small_disk;
 pub mod transcript;
 mod udp_proxy;
+mod wall_clock;
 mod wire;
 mod workload;
 
@@ -30,5 +31,6 @@ pub use ports::Ports;
 pub use server::{Server, carillon_binary, free_addr, raise_open_files_limit};
 pub use small_disk::SmallDisk;
 pub use udp_proxy::{Path, PathCounts, UdpProxy};
+pub use wall_clock::WallClock;
 pub use wire::{Wire, command};
 pub use workload::{Place, Progress, PublisherPlan, SubscriberPlan, Workload};

@@ -1,4 +1,4 @@
-//! A disk that can be filled.
+//! A disk that can be filled, or made read-only.
 
 use std::{
     fs::{self, File},
@@ -57,6 +57,14 @@ impl SmallDisk {
         for bytes in [CHUNK_BYTES, 1] {
             while ballast.write_all(&vec![0; bytes]).is_ok() {}
         }
+    }
+
+    /// Lets nothing more be written to it, or lets it again. Nobody may have a file on it open for writing.
+    pub fn set_read_only(&self, is_read_only: bool) {
+        let option = if is_read_only { "remount,ro" } else { "remount,rw" };
+        let done =
+            Command::new("mount").args(["-o", option]).arg(self.path()).output().expect("mount can be run");
+        assert!(done.status.success(), "mount -o {option}: {}", String::from_utf8_lossy(&done.stderr));
     }
 
     /// Frees what has been filled.

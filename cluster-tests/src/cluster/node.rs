@@ -1,6 +1,7 @@
 //! One node of a cluster under test: a process, its addresses, its folder and its log.
 
 use std::{
+    ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{Read as _, Seek as _, SeekFrom, Write as _},
     net::SocketAddr,
@@ -35,6 +36,7 @@ pub struct Node {
     pub binary: Option<PathBuf>,
     log: PathBuf,
     flags: Vec<String>,
+    environment: Vec<(&'static str, OsString)>,
     process: Option<Child>,
     stopped: Option<Instant>,
 }
@@ -67,6 +69,7 @@ impl Node {
             binary: None,
             log,
             flags,
+            environment: Vec::new(),
             process: None,
             stopped: None,
         }
@@ -94,6 +97,7 @@ impl Node {
         }
         let level = std::env::var("CARILLON_LOG_LEVEL").unwrap_or_else(|_| "info,openraft=error".to_owned());
         command.args(["serve", "--log-level", &level]).args(&self.flags);
+        command.envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.process = Some(command.spawn().expect("the binary can be run"));
     }
@@ -102,6 +106,11 @@ impl Node {
     pub fn set_flag(&mut self, flag: &str, value: &str) {
         let at = self.flags.iter().position(|own| own == flag).expect("a flag that every node has");
         value.clone_into(&mut self.flags[at + 1]);
+    }
+
+    /// More for its environment, from the next start on.
+    pub fn set_environment(&mut self, more: impl IntoIterator<Item = (&'static str, OsString)>) {
+        self.environment.extend(more);
     }
 
     /// Another data folder, from the next start on.

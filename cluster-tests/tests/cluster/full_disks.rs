@@ -1,4 +1,4 @@
-//! Disks without room.
+//! Disks without room, and disks that cannot be written to.
 
 use carillon_cluster_tests::{
     Cluster, ClusterSettings, SmallDisk, eventually,
@@ -74,7 +74,11 @@ fn fill(pick: impl Fn(&Scene, usize) -> usize) {
 }
 
 fn assert_says_why(log: &str) {
-    for words in ["ERROR", "No space left on device", "carillon ends"] {
+    assert_ends_with(log, "No space left on device");
+}
+
+fn assert_ends_with(log: &str, why: &str) {
+    for words in ["ERROR", why, "carillon ends"] {
         assert!(log.contains(words), "'{words}' is not in\n{log}");
     }
 }
@@ -104,4 +108,46 @@ fn a_new_node_without_room_says_so_and_does_not_join() {
     disk.free();
     cluster.nodes[3].start();
     cluster.wait_until_serving(&[0, 1, 2, 3]);
+}
+
+/// As a file system is that has met an error, or a volume that was mounted wrongly: a node that comes back to it says so
+/// and touches nothing, the others do not notice, and once it can write it is who it was. A new one says the same.
+#[test]
+fn a_node_with_a_read_only_disk_says_so_and_is_who_it_was_once_it_can_write() {
+    let disks: Option<Vec<SmallDisk>> = (0..2).map(|_| SmallDisk::mount()).collect();
+    let Some(disks) = disks else { return };
+    let mut cluster = Cluster::prepare(ClusterSettings { spare: 1, ..ClusterSettings::of(3) });
+    cluster.nodes[2].set_data(disks[0].data());
+    cluster.nodes[3].set_data(disks[1].data());
+    for node in &mut cluster.nodes[..3] {
+        node.start();
+    }
+    cluster.wait_until_serving(&[0, 1, 2]);
+    let (publishers, subscribers) = clients_of(&[0, 1]);
+    let mut scene = Scene::with(cluster, publishers, subscribers);
+    scene.healthy(200);
+    let before = scene.cluster.status(2).expect("answers");
+    assert_eq!(scene.cluster.nodes[2].terminate(), Some(0));
+    for (victim, disk) in [(2, &disks[0]), (3, &disks[1])] {
+        disk.set_read_only(true);
+        for _ in 0..2 {
+            let from = scene.cluster.nodes[victim].log().len();
+            scene.cluster.nodes[victim].start();
+            assert_eq!(scene.cluster.nodes[victim].wait(), Some(1), "node {victim} cannot keep a promise");
+            assert_ends_with(&scene.cluster.nodes[victim].log()[from..], "Read-only file system");
+        }
+        disk.set_read_only(false);
+        scene.cluster.nodes[victim].start();
+        scene.cluster.wait("it is in", || scene.cluster.nodes[victim].readiness().ok());
+    }
+    let after = scene.cluster.status(2).expect("answers");
+    assert_eq!(
+        (after.node, after.cluster_id),
+        (before.node, before.cluster_id),
+        "nothing of it was set aside"
+    );
+    scene.healthy(200);
+    let start = scene.start;
+    let (_cluster, history) = scene.finish();
+    assert_closed(&history, 0, start, "the others noticed nothing");
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a failed expectation is a failed test")]
 
 mod clients;
+mod clocks;
 mod counts;
 mod disks;
 mod formation;
