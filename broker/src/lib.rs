@@ -17,3 +17,5 @@ pub mod mesh;
 mod open_files;
 pub mod raft;
 pub mod server;
+
+pub use app::Broker;

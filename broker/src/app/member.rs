@@ -8,8 +8,8 @@ use super::{
     RunError,
     clients::{NodeClients, OtherNodes},
     cluster_users::ClusterUsers,
-    open_disk,
     plane::{LocalClients, PlaneRelay},
+    prepared::open_disk,
 };
 use crate::{
     cluster::{ClusterNode, ClusterSettings, Ended, LeaseTimes, endpoint_keys},
@@ -39,6 +39,8 @@ pub(super) struct MemberNode {
     pub(super) others: Arc<OtherNodes>,
     /// The membership at this moment, for the admin port.
     pub(super) cluster: watch::Sender<Option<Arc<ClusterNode>>>,
+    /// Whether the client port is open.
+    pub(super) port: watch::Sender<bool>,
     credentials: Arc<Credentials>,
 }
 
@@ -50,7 +52,8 @@ impl MemberNode {
         let _ = node.census.set(Arc::clone(&others) as _);
         let clients =
             Arc::new(NodeClients { node: Arc::clone(&node), users, is_open: watch::Sender::new(false) });
-        Self { node, clients, others, cluster: watch::Sender::new(None), credentials: Arc::new(credentials) }
+        let (cluster, port) = (watch::Sender::new(None), watch::Sender::new(false));
+        Self { node, clients, others, cluster, port, credentials: Arc::new(credentials) }
     }
 
     /// Is a member for as long as it goes. Returns only with an error.
@@ -155,12 +158,15 @@ impl MemberNode {
     pub(super) async fn keep_port(&self, addrs: ClientAddrs) -> std::io::Result<()> {
         let mut is_open = self.clients.is_open.subscribe();
         loop {
-            tokio::select! {
+            let is_stopping = tokio::select! {
                 // First: a node that stops does not open its port once more.
                 biased;
+                () = self.node.stopped() => true,
+                changed = is_open.wait_for(|is_open| *is_open) => changed.is_err(),
+            };
+            if is_stopping {
                 // Whoever waits for the node to have left is not to be cut short.
-                () = self.node.stopped() => return std::future::pending().await,
-                changed = is_open.wait_for(|is_open| *is_open) => if changed.is_err() { return Ok(()) },
+                return std::future::pending().await;
             }
             let listeners = match Listeners::bind(addrs.clone()) {
                 Ok(listeners) => listeners,
@@ -174,7 +180,10 @@ impl MemberNode {
                 let mut is_open = self.clients.is_open.subscribe();
                 let _ = is_open.wait_for(|is_open| !*is_open).await;
             };
-            listeners.serve(Arc::clone(&self.node), closed).await?;
+            self.port.send_replace(true);
+            let served = listeners.serve(Arc::clone(&self.node), closed).await;
+            self.port.send_replace(false);
+            served?;
         }
     }
 

@@ -3,36 +3,30 @@
 mod clients;
 mod cluster_users;
 mod dev;
+mod embedded;
 mod member;
 mod metrics;
 mod operators;
 mod plane;
 mod ports;
+mod prepared;
 mod reload;
 mod users;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    thread::JoinHandle,
-    time::Duration,
-};
-
-use ahash::RandomState;
+use std::{io, path::PathBuf, sync::Arc};
 
 use crate::{
-    admin::{Admin, AdminError, Token},
+    admin::AdminError,
     cluster::StartError,
     config::{Settings, SettingsError, Sources},
     mesh::quic::EndpointError,
-    raft::store::{Disk, DiskError, set_aside},
-    server::{ListenError, Listeners, LiveSettings, Log, Node, NodeSettings, TlsError},
+    raft::store::DiskError,
+    server::{ListenError, Log, Node, TlsError},
 };
-use member::MemberNode;
-use operators::Operators;
+use prepared::Prepared;
 
 pub use dev::dev;
+pub use embedded::Broker;
 pub use users::AccessError;
 
 /// Why a node could not start, or did not run to its end.
@@ -124,107 +118,12 @@ pub fn serve_here(settings: &Settings, sources: Option<Sources>, log: Log) -> Re
 /// Runs a node until a signal or SHUTDOWN stops it. At SIGHUP it reads its `sources` again, if it has any; without,
 /// that signal is none of its business. `log` changes what is logged meanwhile.
 pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
-    settings.check()?;
-    let (default, tls) = (users::checked_default(settings)?, ports::load_tls(settings)?);
-    let is_member = settings.peer_addr.is_some();
-    // A member's port opens when it is in the view: until then no client may get as far as the backlog.
-    let listeners = if is_member { None } else { Some(Listeners::bind(ports::client_addrs(settings))?) };
-    let client_addrs = match &listeners {
-        Some(listeners) => listeners.addrs.clone(),
-        None => ports::client_addrs(settings).check()?,
-    };
-    let admin = Admin::bind(settings.admin_addr).await?;
-    // Whatever may be wrong with the settings is found before anything is written.
-    let token = settings.admin_token_file.as_deref().map(admin_token).transpose()?;
-    let credentials = is_member.then(|| member::credentials(settings)).transpose()?;
-    let disk = open_disk(settings, is_member)?;
-    let node_settings = node_settings(settings, client_addrs.port(), log);
-    let node = Node::new(node_settings, is_member, RandomState::new(), random_hex()?);
-    let users = users::start(settings, &node, &disk, default).await?;
-    if let Some(tls) = tls {
-        let _ = node.tls.set(tls);
-    }
-    let shards = node.start()?;
-    tokio::spawn(stop_on_signal(Arc::clone(&node))?);
+    let prepared = Prepared::new(settings.clone(), log).await?;
+    tokio::spawn(stop_on_signal(Arc::clone(&prepared.node))?);
     if let Some(sources) = sources {
-        tokio::spawn(reload::at_sighup(sources, Arc::clone(&node))?);
+        tokio::spawn(reload::at_sighup(sources, Arc::clone(&prepared.node))?);
     }
-    tracing::info!(
-        name = settings.name,
-        client_addr = client_addrs.plain.map(tracing::field::display),
-        tls_addr = client_addrs.tls.map(tracing::field::display),
-        admin_addr = %admin.addr,
-        data_dir = %disk.path().display(),
-        shards = settings.shards,
-        version = env!("CARGO_PKG_VERSION"),
-        "started"
-    );
-    let member =
-        credentials.map(|credentials| Arc::new(MemberNode::new(Arc::clone(&node), credentials, users)));
-    let operators =
-        Operators { name: settings.name.clone(), node: Arc::clone(&node), member: member.clone() };
-    let admin = tokio::spawn(admin.serve(Arc::new(operators), token));
-    let result = match (&member, listeners) {
-        (None, None) => unreachable!("a node on its own listens from the start"),
-        (None, Some(listeners)) => {
-            tracing::info!("ready for clients");
-            listeners.serve(Arc::clone(&node), std::future::pending()).await.map_err(RunError::from)
-        }
-        (Some(member), _) => {
-            tokio::select! {
-                ended = member.run(settings, disk) => ended,
-                ended = member.keep_port(client_addrs) => ended.map_err(RunError::from),
-                () = stopped_and_left(&node, member, settings) => Ok(()),
-            }
-        }
-    };
-    tracing::info!(clients = node.clients(), "stopping: answering what clients have sent, then closing");
-    node.stop();
-    node.close_clients(Duration::ZERO).await;
-    node.end();
-    join(shards).await?;
-    admin.abort();
-    tracing::info!("stopped");
-    result
-}
-
-async fn stopped_and_left(node: &Node, member: &MemberNode, settings: &Settings) {
-    node.stopped().await;
-    member.leave(Duration::from_millis(settings.drain_ms)).await;
-}
-
-fn admin_token(path: &Path) -> Result<Token, RunError> {
-    Token::read(path).map_err(|error| RunError::File {
-        setting: "--admin-token-file",
-        path: path.to_owned(),
-        error,
-    })
-}
-
-/// Opens the data folder. A member of a cluster can do without a corrupt one: it joins as a new node.
-fn open_disk(settings: &Settings, is_member: bool) -> Result<Disk, RunError> {
-    let path = &settings.data_dir;
-    match Disk::open(path) {
-        Err(error @ DiskError::Corrupt { .. }) if is_member => {
-            let aside = set_aside(path)?;
-            tracing::error!(%error, aside = %aside.display(), "set aside; this node joins its cluster as a new one");
-            Ok(Disk::open(path)?)
-        }
-        Err(error @ DiskError::Corrupt { .. }) => {
-            Err(RunError::Corrupt { error, path: path.display().to_string() })
-        }
-        opened => Ok(opened?),
-    }
-}
-
-fn node_settings(settings: &Settings, tcp_port: u16, log: Log) -> NodeSettings {
-    NodeSettings {
-        shards: settings.shards.into(),
-        argument_bytes_max: settings.payload_bytes_max as usize,
-        user_timeout_ms: settings.tcp_user_timeout_ms,
-        tcp_port,
-        live: LiveSettings::new(settings, log),
-    }
+    prepared.run().await
 }
 
 fn stop_on_signal(node: Arc<Node>) -> io::Result<impl Future<Output = ()>> {
@@ -238,21 +137,4 @@ fn stop_on_signal(node: Arc<Node>) -> io::Result<impl Future<Output = ()>> {
         tracing::info!(signal, "asked to stop");
         node.stop();
     })
-}
-
-async fn join(shards: Vec<JoinHandle<()>>) -> io::Result<()> {
-    for shard in shards {
-        let ended = tokio::task::spawn_blocking(move || shard.join()).await;
-        if !matches!(ended, Ok(Ok(()))) {
-            return Err(io::Error::other("a shard ended with a panic; its message is above"));
-        }
-    }
-    Ok(())
-}
-
-fn random_hex() -> io::Result<String> {
-    let mut bytes = [0; 20];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-    Ok(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
 }

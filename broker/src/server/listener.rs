@@ -116,59 +116,57 @@ impl Listeners {
 
     /// Accepts until the node stops or `closed` is over, then closes the sockets.
     pub async fn serve(self, node: Arc<Node>, closed: impl Future<Output = ()>) -> io::Result<()> {
-        let plain = self.plain.map(tokio::net::TcpListener::from_std).transpose()?;
-        let tls = self.tls.map(tokio::net::TcpListener::from_std).transpose()?;
-        let unix = match self.unix {
-            None => None,
-            Some((listener, path)) => Some((tokio::net::UnixListener::from_std(listener)?, path)),
+        let tcp = |socket: TcpListener, kind| {
+            tokio::net::TcpListener::from_std(socket).map(|listener| Acceptor::Tcp(listener, kind))
         };
-        let accept_unix = async {
-            match &unix {
-                Some((listener, path)) => accept_unix(&node, listener, path).await,
-                None => std::future::pending().await,
-            }
-        };
+        let plain = self.plain.map(|socket| tcp(socket, SocketKind::Tcp)).transpose()?;
+        let tls = self.tls.map(|socket| tcp(socket, SocketKind::Tls)).transpose()?;
+        let (unix, path) = self.unix.unzip();
+        // What CLIENT LIST shows for these, as Redis does: the path, and a port that is none.
+        let name = path.as_ref().map(|path| format!("{}:0", path.display())).unwrap_or_default();
+        let unix = unix.map(tokio::net::UnixListener::from_std).transpose()?;
+        let unix = unix.map(|listener| Acceptor::Unix(listener, name));
         tokio::select! {
-            () = accept_tcp(&node, plain.as_ref(), SocketKind::Tcp) => {}
-            () = accept_tcp(&node, tls.as_ref(), SocketKind::Tls) => {}
-            () = accept_unix => {}
+            () = accept_all(&node, plain) => {}
+            () = accept_all(&node, tls) => {}
+            () = accept_all(&node, unix) => {}
             () = node.stopped() => {}
             () = closed => {}
         }
-        unix.map_or(Ok(()), |(_, path)| std::fs::remove_file(path))
+        path.map_or(Ok(()), std::fs::remove_file)
     }
-}
-
-async fn accept_tcp(
-    node: &Node,
-    listener: Option<&tokio::net::TcpListener>,
-    kind: fn(std::net::TcpStream) -> SocketKind,
-) {
-    let Some(listener) = listener else { return std::future::pending().await };
-    let next = async || {
-        let (stream, peer) = listener.accept().await?;
-        let stream = stream.into_std()?;
-        let local = stream.local_addr()?.to_string().into();
-        Ok((kind(stream), peer.to_string(), local, Some(peer.ip())))
-    };
-    accept_all(node, next).await;
-}
-
-async fn accept_unix(node: &Node, listener: &tokio::net::UnixListener, path: &Path) {
-    // What CLIENT LIST shows for these, as Redis does: the path, and a port that is none.
-    let name = format!("{}:0", path.display());
-    let next = async || {
-        let stream = listener.accept().await?.0.into_std()?;
-        Ok((SocketKind::Unix(stream), name.clone(), name.as_str().into(), None))
-    };
-    accept_all(node, next).await;
 }
 
 /// A connection, its client's address, its own, and the client's address without a port.
 type Accepted = (SocketKind, String, Arc<str>, Option<IpAddr>);
 
+/// A listening socket, and what is known of whoever connects to it.
+enum Acceptor {
+    Tcp(tokio::net::TcpListener, fn(std::net::TcpStream) -> SocketKind),
+    /// With the name of both ends.
+    Unix(tokio::net::UnixListener, String),
+}
+
+impl Acceptor {
+    async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener, kind) => {
+                let (stream, peer) = listener.accept().await?;
+                let stream = stream.into_std()?;
+                let local = stream.local_addr()?.to_string().into();
+                Ok((kind(stream), peer.to_string(), local, Some(peer.ip())))
+            }
+            Self::Unix(listener, name) => {
+                let stream = listener.accept().await?.0.into_std()?;
+                Ok((SocketKind::Unix(stream), name.clone(), name.as_str().into(), None))
+            }
+        }
+    }
+}
+
 /// Hands connections on. Whatever happens to one of them, the listener goes on.
-async fn accept_all(node: &Node, next: impl AsyncFn() -> io::Result<Accepted>) {
+async fn accept_all(node: &Node, acceptor: Option<Acceptor>) {
+    let Some(acceptor) = acceptor else { return std::future::pending().await };
     let (mut rate, mut spare) = (AcceptRate::new(Instant::now()), SpareDescriptor::new().ok());
     let mut warned = None;
     loop {
@@ -176,7 +174,7 @@ async fn accept_all(node: &Node, next: impl AsyncFn() -> io::Result<Accepted>) {
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
-        match next().await {
+        match acceptor.accept().await {
             Ok((kind, peer, local, ip)) => {
                 if let Err((kind, reason)) = node.adopt(kind, &peer, local, ip) {
                     refuse(kind, &peer, reason);
@@ -188,7 +186,9 @@ async fn accept_all(node: &Node, next: impl AsyncFn() -> io::Result<Accepted>) {
                 let can_refuse = spare.as_mut().is_some_and(SpareDescriptor::give_up);
                 if can_refuse {
                     // There is one now for the client that waits. It may be gone meanwhile, so this waits for none.
-                    if let Ok(Ok((kind, peer, ..))) = tokio::time::timeout(Duration::ZERO, next()).await {
+                    if let Ok(Ok((kind, peer, ..))) =
+                        tokio::time::timeout(Duration::ZERO, acceptor.accept()).await
+                    {
                         refuse(kind, &peer, CloseReason::NoDescriptors);
                     }
                 }

@@ -1,0 +1,163 @@
+//! A node inside another program.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use super::{RunError, operators::Operators, prepared::Prepared};
+use crate::{
+    admin::Source as _,
+    config::Settings,
+    server::{ClientAddrs, Log, Node},
+};
+
+/// A node of Carillon inside this process.
+///
+/// Its shards are threads of their own; everything else runs on the tokio runtime that it is started on. It has no state
+/// outside itself, so several can run in one process. It installs no signal handler, no logger and no recorder of
+/// metrics: what it has to say goes to [`tracing`], and its numbers are on its admin port.
+///
+/// ```
+/// use carillon_broker::{Broker, config::Settings};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let data_dir = folder.path().join("data");
+/// let mut settings = Settings::default();
+/// settings.client_addr = "127.0.0.1:0".parse()?;
+/// settings.admin_addr = "127.0.0.1:0".parse()?;
+/// settings.data_dir = data_dir;
+///
+/// let broker = Broker::start(settings).await?;
+/// broker.ready().await?;
+/// println!("redis://{}", broker.client_addr().expect("a port without TLS"));
+/// broker.shutdown().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropped, it is told to stop as by [`shutdown`](Self::shutdown), and ends behind the program's back for as long as the
+/// runtime lives.
+pub struct Broker {
+    node: Arc<Node>,
+    operators: Arc<Operators>,
+    client_addrs: ClientAddrs,
+    admin_addr: SocketAddr,
+    /// `None` once its end has been awaited.
+    running: Option<JoinHandle<Result<(), RunError>>>,
+}
+
+impl Broker {
+    /// Starts a node on the current runtime, which needs time and IO. Its addresses are bound when this returns; a member
+    /// of a cluster takes clients once it is [`ready`](Self::ready).
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot be used, addresses that are taken, a data folder that is in use or corrupt. Nothing is left
+    /// running then.
+    pub async fn start(settings: Settings) -> Result<Self, RunError> {
+        Self::start_with(settings, Log::new(|_| {})).await
+    }
+
+    /// Starts a node that can change what is logged, as CONFIG SET and the admin port may ask for.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Self::start).
+    pub async fn start_with(settings: Settings, log: Log) -> Result<Self, RunError> {
+        let prepared = Prepared::new(settings, log).await?;
+        let (node, operators) = (Arc::clone(&prepared.node), Arc::clone(&prepared.operators));
+        let (client_addrs, admin_addr) = (prepared.client_addrs.clone(), prepared.admin_addr);
+        let running = Some(tokio::spawn(prepared.run()));
+        Ok(Self { node, operators, client_addrs, admin_addr, running })
+    }
+
+    /// Where clients arrive without TLS, with the port that was chosen if 0 was asked for; `None` if that is not allowed.
+    pub fn client_addr(&self) -> Option<SocketAddr> {
+        self.client_addrs.plain
+    }
+
+    /// Where clients arrive with TLS, if there is such a port.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.client_addrs.tls
+    }
+
+    /// Where operators ask.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_addr
+    }
+
+    /// Whether the node takes clients at this moment; if not, why.
+    pub fn readiness(&self) -> Result<(), String> {
+        self.operators.readiness()
+    }
+
+    /// Waits until the node takes clients: for a member of a cluster, until it is in the view. It can be cancelled and
+    /// called again.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Ended`] if it stops before.
+    pub async fn ready(&self) -> Result<(), RunError> {
+        let Some(member) = &self.operators.member else { return Ok(()) };
+        let mut port = member.port.subscribe();
+        tokio::select! {
+            opened = port.wait_for(|is_open| *is_open) => opened.map(drop).map_err(|_| RunError::Ended),
+            () = self.node.stopped() => Err(RunError::Ended),
+        }
+    }
+
+    /// How the node is, as the admin port's `/status` tells it.
+    pub async fn status(&self) -> Value {
+        self.operators.status().await
+    }
+
+    /// Clients that are connected.
+    pub fn clients(&self) -> usize {
+        self.node.clients()
+    }
+
+    /// Waits until the node has ended by itself: because its disk failed, because SHUTDOWN was sent to it, because the
+    /// admin port was asked to drain it. It can be cancelled and called again.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not go on.
+    pub async fn ended(&mut self) -> Result<(), RunError> {
+        let Some(running) = &mut self.running else { return Ok(()) };
+        let ended = running.await;
+        self.running = None;
+        // Only a panic ends the task otherwise, and that is told already.
+        ended.unwrap_or(Err(RunError::Ended))
+    }
+
+    /// Stops the node as SIGTERM stops the binary: everything that clients have sent is answered, a member leaves its
+    /// cluster and closes its clients spread over the drain time. When this returns, no thread, task, port or open file of
+    /// it is left. Cancelled, it goes on in the background.
+    ///
+    /// # Errors
+    ///
+    /// Why it had ended before, or could not end in order.
+    pub async fn shutdown(mut self) -> Result<(), RunError> {
+        self.node.stop();
+        self.ended().await
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.node.stop();
+    }
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Broker")
+            .field("client_addrs", &self.client_addrs)
+            .field("admin_addr", &self.admin_addr)
+            .finish_non_exhaustive()
+    }
+}

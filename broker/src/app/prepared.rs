@@ -1,0 +1,184 @@
+//! A node between its settings and its end: set up, then run.
+
+use std::{io, net::SocketAddr, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
+
+use ahash::RandomState;
+
+use super::{
+    RunError,
+    member::{self, MemberNode},
+    operators::Operators,
+    ports, users,
+};
+use crate::{
+    admin::{Admin, Token},
+    config::Settings,
+    raft::store::{Disk, DiskError, set_aside},
+    server::{ClientAddrs, Listeners, LiveSettings, Log, Node, NodeSettings},
+};
+
+/// A node whose addresses are bound and whose shards run. It does nothing yet.
+pub(super) struct Prepared {
+    pub(super) node: Arc<Node>,
+    pub(super) operators: Arc<Operators>,
+    /// Where clients are to arrive, with the ports that were chosen where 0 was asked for.
+    pub(super) client_addrs: ClientAddrs,
+    pub(super) admin_addr: SocketAddr,
+    settings: Settings,
+    disk: Disk,
+    shards: Vec<JoinHandle<()>>,
+    /// `None` for a member of a cluster: its port opens when it is in the view, and until then no client may get as far
+    /// as the backlog.
+    listeners: Option<Listeners>,
+    admin: Admin,
+    token: Option<Token>,
+}
+
+impl Prepared {
+    /// Sets it up. Whatever may be wrong with the settings is found before anything is written.
+    pub(super) async fn new(settings: Settings, log: Log) -> Result<Self, RunError> {
+        settings.check()?;
+        let (default, tls) = (users::checked_default(&settings)?, ports::load_tls(&settings)?);
+        let is_member = settings.peer_addr.is_some();
+        let wanted = ports::client_addrs(&settings);
+        let (listeners, client_addrs) = if is_member {
+            (None, wanted.check()?)
+        } else {
+            let listeners = Listeners::bind(wanted)?;
+            let addrs = listeners.addrs.clone();
+            (Some(listeners), addrs)
+        };
+        let admin = Admin::bind(settings.admin_addr).await?;
+        let token = settings.admin_token_file.as_deref().map(admin_token).transpose()?;
+        let credentials = is_member.then(|| member::credentials(&settings)).transpose()?;
+        let disk = open_disk(&settings, is_member)?;
+        let node_settings = node_settings(&settings, client_addrs.port(), log);
+        let node = Node::new(node_settings, is_member, RandomState::new(), random_hex()?);
+        let users = users::start(&settings, &node, &disk, default).await?;
+        if let Some(tls) = tls {
+            let _ = node.tls.set(tls);
+        }
+        let shards = node.start()?;
+        tracing::info!(
+            name = settings.name,
+            client_addr = client_addrs.plain.map(tracing::field::display),
+            tls_addr = client_addrs.tls.map(tracing::field::display),
+            admin_addr = %admin.addr,
+            data_dir = %disk.path().display(),
+            shards = settings.shards,
+            version = env!("CARGO_PKG_VERSION"),
+            "started"
+        );
+        let member =
+            credentials.map(|credentials| Arc::new(MemberNode::new(Arc::clone(&node), credentials, users)));
+        let operators = Arc::new(Operators { name: settings.name.clone(), node: Arc::clone(&node), member });
+        let admin_addr = admin.addr;
+        Ok(Self {
+            node,
+            operators,
+            client_addrs,
+            admin_addr,
+            settings,
+            disk,
+            shards,
+            listeners,
+            admin,
+            token,
+        })
+    }
+
+    /// Serves until the node is told to stop, or cannot go on. Nothing of it is left when this returns.
+    pub(super) async fn run(self) -> Result<(), RunError> {
+        let Self { node, operators, client_addrs, settings, disk, shards, listeners, admin, token, .. } =
+            self;
+        let member = operators.member.clone();
+        let admin = tokio::spawn(admin.serve(operators, token));
+        let result = match (member, listeners) {
+            (None, None) => unreachable!("a node on its own listens from the start"),
+            (None, Some(listeners)) => {
+                tracing::info!("ready for clients");
+                listeners.serve(Arc::clone(&node), std::future::pending()).await.map_err(RunError::from)
+            }
+            (Some(member), _) => run_member(member, settings, disk, client_addrs).await,
+        };
+        tracing::info!(clients = node.clients(), "stopping: answering what clients have sent, then closing");
+        node.stop();
+        node.close_clients(Duration::ZERO).await;
+        node.end();
+        join(shards).await?;
+        admin.abort();
+        // Until it has, it listens.
+        let _ = admin.await;
+        tracing::info!("stopped");
+        result
+    }
+}
+
+/// Is a member until the node is told to stop and has left, or cannot go on.
+async fn run_member(
+    member: Arc<MemberNode>,
+    settings: Settings,
+    disk: Disk,
+    client_addrs: ClientAddrs,
+) -> Result<(), RunError> {
+    let left = async {
+        member.node.stopped().await;
+        member.leave(Duration::from_millis(settings.drain_ms)).await;
+    };
+    tokio::select! {
+        ended = member.run(&settings, disk) => ended,
+        ended = member.keep_port(client_addrs) => ended.map_err(RunError::from),
+        () = left => Ok(()),
+    }
+}
+
+fn admin_token(path: &Path) -> Result<Token, RunError> {
+    Token::read(path).map_err(|error| RunError::File {
+        setting: "--admin-token-file",
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// Opens the data folder. A member of a cluster can do without a corrupt one: it joins as a new node.
+pub(super) fn open_disk(settings: &Settings, is_member: bool) -> Result<Disk, RunError> {
+    let path = &settings.data_dir;
+    match Disk::open(path) {
+        Err(error @ DiskError::Corrupt { .. }) if is_member => {
+            let aside = set_aside(path)?;
+            tracing::error!(%error, aside = %aside.display(), "set aside; this node joins its cluster as a new one");
+            Ok(Disk::open(path)?)
+        }
+        Err(error @ DiskError::Corrupt { .. }) => {
+            Err(RunError::Corrupt { error, path: path.display().to_string() })
+        }
+        opened => Ok(opened?),
+    }
+}
+
+fn node_settings(settings: &Settings, tcp_port: u16, log: Log) -> NodeSettings {
+    NodeSettings {
+        shards: settings.shards.into(),
+        argument_bytes_max: settings.payload_bytes_max as usize,
+        user_timeout_ms: settings.tcp_user_timeout_ms,
+        tcp_port,
+        live: LiveSettings::new(settings, log),
+    }
+}
+
+async fn join(shards: Vec<JoinHandle<()>>) -> io::Result<()> {
+    for shard in shards {
+        let ended = tokio::task::spawn_blocking(move || shard.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            return Err(io::Error::other("a shard ended with a panic; its message is above"));
+        }
+    }
+    Ok(())
+}
+
+fn random_hex() -> io::Result<String> {
+    let mut bytes = [0; 20];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    Ok(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
+}

@@ -1,0 +1,171 @@
+//! Nodes inside this process.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream, UdpSocket},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use carillon_broker::{Broker, config::Settings};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn settings(data: &Path) -> Settings {
+    Settings {
+        client_addr: ([127, 0, 0, 1], 0).into(),
+        admin_addr: ([127, 0, 0, 1], 0).into(),
+        data_dir: data.to_owned(),
+        ..Settings::default()
+    }
+}
+
+/// Sends a request and reads exactly what is expected.
+fn expect(client: &mut TcpStream, request: &str, expected: &str) {
+    client.write_all(request.as_bytes()).expect("is sent");
+    let mut answer = vec![0; expected.len()];
+    client.read_exact(&mut answer).unwrap_or_else(|error| panic!("{request:?}: {error}"));
+    assert_eq!(String::from_utf8_lossy(&answer), expected);
+}
+
+fn connect(addr: SocketAddr) -> TcpStream {
+    let client = TcpStream::connect(addr).expect("the node takes clients");
+    client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    client
+}
+
+/// Threads and open files of this process, and its resident memory.
+fn held() -> (usize, usize, u64) {
+    let count = |folder: &str| fs::read_dir(folder).expect("/proc is there").count();
+    let statm = fs::read_to_string("/proc/self/statm").expect("/proc is there");
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a number");
+    (count("/proc/self/task"), count("/proc/self/fd"), pages * 4096)
+}
+
+#[tokio::test]
+async fn a_hundred_nodes_one_after_another_leave_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut before = None;
+    for round in 0..100 {
+        let broker = Broker::start(settings(&folder.path().join("data"))).await.expect("starts");
+        broker.ready().await.expect("takes clients at once");
+        let addr = broker.client_addr().expect("a port without TLS");
+        let ends = tokio::task::spawn_blocking(move || {
+            let (mut subscriber, mut publisher) = (connect(addr), connect(addr));
+            expect(&mut subscriber, "SUBSCRIBE c\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+            expect(&mut publisher, "PUBLISH c hello\r\n", ":1\r\n");
+            expect(&mut subscriber, "", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$5\r\nhello\r\n");
+            (subscriber, publisher)
+        });
+        let (mut subscriber, _publisher) = ends.await.expect("no panic");
+        assert_eq!(broker.clients(), 2);
+        broker.shutdown().await.expect("ends in order");
+        assert_eq!(subscriber.read(&mut [0; 1]).expect("an orderly end"), 0);
+        TcpStream::connect(addr).expect_err("the port is closed");
+        drop((subscriber, _publisher));
+        // The first few make the process what it is from then on: the allocator's pools, the runtime's threads.
+        let now = held();
+        match before {
+            _ if round < 10 => before = Some(now),
+            Some((threads, files, _)) => assert_eq!((now.0, now.1), (threads, files), "in round {round}"),
+            None => unreachable!("the first rounds have set it"),
+        }
+    }
+    let (before, after) = (before.expect("rounds have run").2, held().2);
+    assert!(after < before + 16 * 1024 * 1024, "memory grew from {before} to {after} bytes");
+}
+
+#[tokio::test]
+async fn three_nodes_in_one_process_are_one_broker_and_any_of_them_may_go() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "a secret that only this test's nodes know\n").expect("writes the secret");
+    // Ports that were free a moment ago.
+    let sockets: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a port")).collect();
+    let peers: Vec<SocketAddr> = sockets.iter().map(|socket| socket.local_addr().expect("bound")).collect();
+    drop(sockets);
+    let mut nodes = Vec::new();
+    for (index, peer) in peers.iter().enumerate() {
+        let settings = Settings {
+            name: format!("n{index}"),
+            peer_addr: Some(*peer),
+            peers: peers.iter().map(SocketAddr::to_string).collect(),
+            cluster_secret_file: Some(secret.clone()),
+            drain_ms: 100,
+            ..settings(&folder.path().join(format!("n{index}")))
+        };
+        nodes.push(Broker::start(settings).await.expect("starts"));
+    }
+    for node in &nodes {
+        tokio::time::timeout(PATIENCE, node.ready()).await.expect("in time").expect("is in the view");
+        assert_eq!(node.readiness(), Ok(()));
+    }
+    let addrs: Vec<SocketAddr> = nodes.iter().filter_map(Broker::client_addr).collect();
+    let [first, second, third] = addrs[..] else { panic!("{addrs:?}") };
+    let clients = tokio::task::spawn_blocking(move || {
+        let (mut subscriber, mut publisher) = (connect(first), connect(second));
+        expect(&mut subscriber, "SUBSCRIBE c\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+        expect(&mut publisher, "PUBLISH c hello\r\n", ":1\r\n");
+        expect(&mut subscriber, "", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$5\r\nhello\r\n");
+        expect(&mut connect(third), "PUBLISH c again\r\n", ":1\r\n");
+        expect(&mut subscriber, "", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$5\r\nagain\r\n");
+        (subscriber, publisher)
+    });
+    let (mut subscriber, mut publisher) = clients.await.expect("no panic");
+    let status = nodes[0].status().await;
+    assert_eq!(status["members"].as_array().map(Vec::len), Some(3), "{status}");
+    nodes.remove(2).shutdown().await.expect("leaves in order");
+    let go_on = tokio::task::spawn_blocking(move || {
+        expect(&mut publisher, "PUBLISH c on\r\n", ":1\r\n");
+        expect(&mut subscriber, "", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\non\r\n");
+    });
+    go_on.await.expect("the others go on");
+    for node in nodes {
+        node.shutdown().await.expect("ends in order");
+    }
+    for peer in peers {
+        UdpSocket::bind(peer).expect("the port between nodes is free");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_start_says_why_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let running = Broker::start(settings(&folder.path().join("data"))).await.expect("starts");
+    let before = held();
+    let taken = Settings {
+        client_addr: running.client_addr().expect("a port without TLS"),
+        ..settings(&folder.path().join("other"))
+    };
+    let error = Broker::start(taken).await.expect_err("the port is taken").to_string();
+    assert!(error.contains("cannot listen on"), "{error}");
+    let same = Broker::start(settings(&folder.path().join("data"))).await;
+    let error = same.expect_err("the folder is in use").to_string();
+    assert!(error.contains("data"), "{error}");
+    let after = held();
+    assert_eq!((after.0, after.1), (before.0, before.1));
+    running.shutdown().await.expect("ends in order");
+}
+
+#[tokio::test]
+async fn a_node_that_is_dropped_ends_by_itself() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = Broker::start(settings(&folder.path().join("data"))).await.expect("starts");
+    let addr = broker.client_addr().expect("a port without TLS");
+    drop(broker);
+    let start = Instant::now();
+    while TcpStream::connect(addr).is_ok() {
+        assert!(start.elapsed() < PATIENCE, "it still takes clients");
+        tokio::task::yield_now().await;
+    }
+    // Its folder can be used again: nobody holds it.
+    let again = loop {
+        match Broker::start(settings(&folder.path().join("data"))).await {
+            Ok(broker) => break broker,
+            Err(_) if start.elapsed() < PATIENCE => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    again.shutdown().await.expect("ends in order");
+}
