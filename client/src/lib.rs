@@ -27,22 +27,39 @@
 //! ```
 
 mod address;
+mod client;
+mod client_settings;
 mod connection;
 mod conversation;
+mod dialer;
 mod driver;
 mod error;
+mod event;
 mod handshake;
 mod message;
+mod outlet;
+mod proof;
 mod publisher;
+mod pushes;
 mod queue;
+mod session;
 mod settings;
-mod socket;
 mod subscriber;
+mod subscription;
+mod tls;
+mod transport;
 
 pub use address::{Address, Credentials, Endpoint};
 pub use carillon_proto::resp::{Protocol, Value};
+pub use client::Client;
+pub use client_settings::ClientSettings;
 pub use connection::{Connection, Reply};
 pub use error::{AddressError, ConnectError, ConnectionLost, LossCause, RequestError};
+pub use event::{ClientError, Event, Gap, GapCause};
 pub use message::{Message, SubscriptionKind, Via};
+pub use outlet::SlowReader;
 pub use settings::Settings;
 pub use subscriber::Subscriber;
+pub use subscription::{Subscription, SubscriptionBuilder};
+pub use tls::{Tls, TlsFileError};
+pub use transport::{Network, Opening, Socket, Transport};

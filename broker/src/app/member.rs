@@ -222,7 +222,7 @@ fn cluster_settings(settings: &Settings) -> Result<ClusterSettings, RunError> {
     })
 }
 
-fn plane_settings(settings: &Settings) -> PlaneSettings {
+pub(super) fn plane_settings(settings: &Settings) -> PlaneSettings {
     PlaneSettings {
         grace: Duration::from_millis(settings.grace_ms),
         unacked_bytes_max: settings.unacked_bytes_max as usize,
@@ -230,6 +230,8 @@ fn plane_settings(settings: &Settings) -> PlaneSettings {
         // Whoever lacks a message is voted out before it is forgotten: it is given the eviction time to take it,
         // and as much again until its last lease is over.
         ring_time: Duration::from_millis(3 * settings.eviction_ms),
+        recent_bytes_max: settings.recent_bytes_max as usize,
+        recent_time: Duration::from_millis(settings.recent_ms),
     }
 }
 

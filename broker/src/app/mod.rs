@@ -144,6 +144,9 @@ pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> R
     if let Some(tls) = tls {
         let _ = node.tls.set(tls);
     }
+    if !is_member {
+        plane::set_lone_relay(&node, member::plane_settings(settings));
+    }
     let shards = node.start()?;
     tokio::spawn(stop_on_signal(Arc::clone(&node))?);
     if let Some(sources) = sources {
