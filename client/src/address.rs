@@ -70,7 +70,9 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Tcp { host, port } if host.contains(':') => write!(formatter, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(formatter, "{host}:{port}"),
-            Self::Tls { host, port, .. } if host.contains(':') => write!(formatter, "rediss://[{host}]:{port}"),
+            Self::Tls { host, port, .. } if host.contains(':') => {
+                write!(formatter, "rediss://[{host}]:{port}")
+            }
             Self::Tls { host, port, .. } => write!(formatter, "rediss://{host}:{port}"),
             Self::Unix(path) => write!(formatter, "unix://{}", path.display()),
         }

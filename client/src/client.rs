@@ -38,7 +38,8 @@ impl Client {
     /// A client of the servers in `addresses`, separated by commas; each in a form of [`Address`]. A name stands for all
     /// of its addresses. Connects to none yet.
     pub fn new(addresses: &str) -> Result<Self, AddressError> {
-        let addresses: Result<Vec<Address>, AddressError> = addresses.split(',').map(|one| one.trim().parse()).collect();
+        let addresses: Result<Vec<Address>, AddressError> =
+            addresses.split(',').map(|one| one.trim().parse()).collect();
         Ok(Self::with(addresses?, Arc::new(Network::default()), ClientSettings::default()))
     }
 
@@ -61,17 +62,28 @@ impl Client {
     /// Publishes that run at the same time are pipelined. Nothing is sent twice: after
     /// [`Unanswered`](ClientError::Unanswered) it is not known whether the message was published. Dropped before it is
     /// done, it has published nothing or all.
-    pub async fn publish(&self, channel: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> Result<u64, ClientError> {
+    pub async fn publish(
+        &self,
+        channel: impl AsRef<[u8]>,
+        payload: impl AsRef<[u8]>,
+    ) -> Result<u64, ClientError> {
         self.count([b"publish", channel.as_ref(), payload.as_ref()]).await
     }
 
     /// Publishes to a shard channel, else like [`publish`](Self::publish).
-    pub async fn spublish(&self, channel: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> Result<u64, ClientError> {
+    pub async fn spublish(
+        &self,
+        channel: impl AsRef<[u8]>,
+        payload: impl AsRef<[u8]>,
+    ) -> Result<u64, ClientError> {
         self.count([b"spublish", channel.as_ref(), payload.as_ref()]).await
     }
 
     /// Sends a command and waits for its reply, else like [`publish`](Self::publish).
-    pub async fn request<A: AsRef<[u8]>>(&self, args: impl IntoIterator<Item = A>) -> Result<Value, ClientError> {
+    pub async fn request<A: AsRef<[u8]>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Value, ClientError> {
         let args: Vec<A> = args.into_iter().collect();
         let reply = self.sent(args.iter().map(AsRef::as_ref).collect::<Vec<_>>()).await?;
         reply.value().await.map_err(after_sending)

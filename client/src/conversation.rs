@@ -9,9 +9,7 @@ use bytes::Bytes;
 use carillon_proto::resp::{Protocol, Value};
 use tokio::sync::oneshot;
 
-use crate::{
-    ConnectionLost, Endpoint, LossCause, RequestError, SubscriptionKind, message::Pushed, pushes,
-};
+use crate::{ConnectionLost, Endpoint, LossCause, RequestError, SubscriptionKind, message::Pushed, pushes};
 
 pub(crate) type ReplySender = oneshot::Sender<Result<Value, RequestError>>;
 pub(crate) type ConfirmationSender = oneshot::Sender<Result<(), RequestError>>;

@@ -111,13 +111,12 @@ impl Driver {
     /// Runs until the connection is lost, or nobody uses it and all that was asked is answered.
     pub(crate) async fn run(mut self) {
         let Err(cause) = self.serve().await else { return };
-        let lost =
-            ConnectionLost {
-                endpoint: self.shared.endpoint.clone(),
-                cause,
-                last_heard: self.last_heard,
-                complete_until: self.proof.until,
-            };
+        let lost = ConnectionLost {
+            endpoint: self.shared.endpoint.clone(),
+            cause,
+            last_heard: self.last_heard,
+            complete_until: self.proof.until,
+        };
         // Set before anyone can notice that the task is gone.
         let _ = self.shared.lost.set(lost.clone());
         self.conversation.fail(&lost);

@@ -56,8 +56,12 @@ impl std::fmt::Display for GapCause {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Reconnected(lost) => write!(formatter, "{lost}, and the server keeps no messages"),
-            Self::Forgotten(lost) => write!(formatter, "{lost}, and the servers have forgotten some messages since"),
-            Self::Overflow { dropped } => write!(formatter, "{dropped} messages were dropped because they were not read"),
+            Self::Forgotten(lost) => {
+                write!(formatter, "{lost}, and the servers have forgotten some messages since")
+            }
+            Self::Overflow { dropped } => {
+                write!(formatter, "{dropped} messages were dropped because they were not read")
+            }
         }
     }
 }

@@ -46,7 +46,10 @@ pub(crate) struct Inlet {
 #[derive(Debug)]
 enum Item {
     /// With the room that it takes.
-    Event { event: Event, _room: Option<OwnedSemaphorePermit> },
+    Event {
+        event: Event,
+        _room: Option<OwnedSemaphorePermit>,
+    },
     Dropped(Arc<Mutex<Dropped>>),
     End(ClientError),
 }

@@ -79,7 +79,8 @@ mod tests {
     #[test]
     fn a_numbered_message_is_one_for_each_subscription() {
         let by = Value::Array(vec![Value::Null, text("n*")]);
-        let push = vec![text("carillon-message"), text("1-a"), Value::Integer(7), by, text("news"), text("hi")];
+        let push =
+            vec![text("carillon-message"), text("1-a"), Value::Integer(7), by, text("news"), text("hi")];
         let Some(Pushed::Numbered { stamp, messages }) = read(push) else { panic!("is a message") };
         assert_eq!((stamp.origin.as_ref(), stamp.number), (&b"1-a"[..], 7));
         let via: Vec<&Via> = messages.iter().map(|message| &message.via).collect();

@@ -90,7 +90,11 @@ impl SubscriptionBuilder {
     }
 
     /// Adds names of any kind.
-    pub fn names<N: AsRef<[u8]>>(mut self, kind: SubscriptionKind, names: impl IntoIterator<Item = N>) -> Self {
+    pub fn names<N: AsRef<[u8]>>(
+        mut self,
+        kind: SubscriptionKind,
+        names: impl IntoIterator<Item = N>,
+    ) -> Self {
         for name in names {
             let name = (kind, Bytes::copy_from_slice(name.as_ref()));
             if !self.names.contains(&name) {

@@ -64,6 +64,9 @@ pub struct Recent {
     pub frames: Vec<(Stamp, Bytes)>,
     /// How far the node is, if there is nothing behind these.
     pub end: Option<Position>,
+    /// The node is not in the cursor's view yet, and cannot say anything: it would take for new, later, what the cursor
+    /// is behind already. Nothing else is told.
+    pub is_early: bool,
 }
 
 impl From<Position> for Cursor {

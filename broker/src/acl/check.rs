@@ -71,7 +71,8 @@ impl User {
         let mut reason = Denied::Command;
         for selector in &self.selectors {
             let denied = selector.check(spec, len, &arg).and_then(|()| {
-                let forbidden = channels.iter().find(|(at, is_pattern)| !selector.allows_channel(arg(*at), *is_pattern));
+                let forbidden =
+                    channels.iter().find(|(at, is_pattern)| !selector.allows_channel(arg(*at), *is_pattern));
                 forbidden.map_or(Ok(()), |(at, _)| Err(Denied::Channel(*at)))
             });
             match denied {

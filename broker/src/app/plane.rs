@@ -21,7 +21,12 @@ impl Local for LocalClients {
     type Ticket = Ticket;
 
     fn deliver(&self, message: &Publish, slot: u64, number: u64) -> (u64, u32) {
-        self.0.deliver(kind_of(message.is_shard), &message.channel, &message.payload, Ticket::Peer { slot, number })
+        self.0.deliver(
+            kind_of(message.is_shard),
+            &message.channel,
+            &message.payload,
+            Ticket::Peer { slot, number },
+        )
     }
 
     fn wants_numbers(&self) -> bool {
@@ -83,7 +88,8 @@ fn kind_of(is_shard: bool) -> ChannelKind {
 pub(super) fn set_lone_relay(node: &Node, settings: PlaneSettings) {
     let relay = move |shard: &Rc<Shard>| {
         let incarnation = rand::random_range(1..u64::MAX);
-        Rc::new(PlaneRelay(Plane::alone(LocalClients(Rc::clone(shard)), settings, incarnation))) as Rc<dyn Relay>
+        Rc::new(PlaneRelay(Plane::alone(LocalClients(Rc::clone(shard)), settings, incarnation)))
+            as Rc<dyn Relay>
     };
     node.set_lone_relay(relay);
 }

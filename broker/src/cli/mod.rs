@@ -22,8 +22,8 @@ use std::{
 };
 
 use carillon_client::{
-    Address, AddressError, ClientError, ConnectError, Connection, ConnectionLost, Credentials, Network, RequestError,
-    Settings, Tls, TlsFileError,
+    Address, AddressError, ClientError, ConnectError, Connection, ConnectionLost, Credentials, Network,
+    RequestError, Settings, Tls, TlsFileError,
 };
 use clap::Args;
 
@@ -250,7 +250,8 @@ mod tests {
 
     #[test]
     fn flags_and_variables_go_before_the_credentials_in_the_address() {
-        let credentials = |settings: ServerSettings| settings.addresses().expect("is valid").remove(0).credentials;
+        let credentials =
+            |settings: ServerSettings| settings.addresses().expect("is valid").remove(0).credentials;
         let ann =
             |password: &str| Some(Credentials { username: Some("ann".into()), password: password.into() });
         assert_eq!(credentials(settings("redis://ann:a@broker", "", "")), ann("a"));

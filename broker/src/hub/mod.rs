@@ -258,8 +258,10 @@ impl Hub {
 
     /// Who gets what is published to `channel`, each with the name or pattern by which it does.
     pub fn subscribers(&self, kind: ChannelKind, channel: &[u8]) -> Vec<(Vec<u8>, Seat)> {
-        let found = [&self.tables, &self.positioned].into_iter().flat_map(|tables| tables.hearing(kind, channel));
-        let all = found.flat_map(|(by, seats)| seats.iter().map(move |seat| (by.unwrap_or(channel).to_vec(), seat)));
+        let found =
+            [&self.tables, &self.positioned].into_iter().flat_map(|tables| tables.hearing(kind, channel));
+        let all = found
+            .flat_map(|(by, seats)| seats.iter().map(move |seat| (by.unwrap_or(channel).to_vec(), seat)));
         all.collect()
     }
 

@@ -119,7 +119,8 @@ impl Hub {
 
     /// Tells everyone who gets messages with their numbers how far they are. Returns whether there is anyone.
     pub fn tell_position_to_all(&mut self, position: &Position) -> bool {
-        let is_live = |seat: &Seat| self.clients[*seat].positioned == Positioned::Live && self.counts(*seat).any();
+        let is_live =
+            |seat: &Seat| self.clients[*seat].positioned == Positioned::Live && self.counts(*seat).any();
         let seats: Vec<Seat> = self.clients.iter().map(|(seat, _)| seat).filter(is_live).collect();
         seats.iter().for_each(|seat| self.tell_position(*seat, position));
         !seats.is_empty()
@@ -128,5 +129,49 @@ impl Hub {
     /// Whether numbers can be told in this protocol: they come in pushes.
     pub fn can_be_positioned(&self, seat: Seat) -> bool {
         self.clients[seat].protocol == Protocol::Resp3
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ahash::RandomState;
+    use carillon_proto::position::Origin;
+
+    use super::*;
+    use crate::hub::SubscriptionKind;
+
+    fn text(hub: &Hub, seat: Seat) -> String {
+        let mut slices = [std::io::IoSlice::new(&[]); 8];
+        let filled = hub.outbox(seat).slices(&mut slices);
+        slices[..filled].iter().map(|slice| String::from_utf8_lossy(slice)).collect()
+    }
+
+    #[test]
+    fn who_gets_numbers_is_counted_with_all_and_gets_each_message_once_with_its_number() {
+        let mut hub = Hub::new(RandomState::with_seeds(1, 2, 3, 4));
+        let (plain, numbered, held) = (hub.connect(), hub.connect(), hub.connect());
+        for seat in [numbered, held] {
+            hub.set_protocol(seat, Protocol::Resp3);
+            hub.set_positioned(seat, true);
+        }
+        hub.set_replaying(held, true);
+        for seat in [plain, numbered, held] {
+            hub.subscribe(seat, SubscriptionKind::Channel, b"news");
+        }
+        hub.subscribe(numbered, SubscriptionKind::Pattern, b"n*");
+        assert_eq!(hub.publish(ChannelKind::Channel, b"news", b"x"), 4);
+        assert_eq!(hub.subscribers(ChannelKind::Channel, b"news").len(), 4);
+        assert!(text(&hub, plain).contains("message"));
+        assert_eq!((text(&hub, numbered), text(&hub, held)), (String::new(), String::new()));
+
+        let stamp = Stamp { origin: Origin { node: 7, incarnation: 1 }, number: 42 };
+        hub.publish_positioned(ChannelKind::Channel, b"news", b"x", &stamp);
+        let expected = ">6\r\n$16\r\ncarillon-message\r\n$18\r\n7-0000000000000001\r\n:42\r\n\
+                        *2\r\n_\r\n$2\r\nn*\r\n$4\r\nnews\r\n$1\r\nx\r\n";
+        assert_eq!(text(&hub, numbered), expected);
+        assert_eq!(text(&hub, held), "", "it is given recent ones first");
+        assert!(hub.replay(held, ChannelKind::Channel, b"news", b"x", &stamp));
+        assert!(!hub.replay(held, ChannelKind::Channel, b"other", b"x", &stamp), "not subscribed to it");
+        assert_eq!(text(&hub, held), expected.replace("*2", "*1").replace("$2\r\nn*\r\n", ""));
     }
 }

@@ -125,8 +125,17 @@ impl Shard {
         if connection.id != place.client || connection.is_closing() {
             return None;
         }
+        if recent.is_early {
+            return Some(Step::Early(cursor));
+        }
         if is_strict && !recent.gaps.is_empty() {
+            let (client, gaps) = (connection.id, &recent.gaps);
+            tracing::debug!(client, ?gaps, "a client that came back wants all or nothing");
             return Some(Step::Missing(recent.gaps.len()));
+        }
+        for gap in &recent.gaps {
+            let (client, origin, first, last) = (connection.id, gap.origin, gap.first, gap.last);
+            tracing::info!(client, %origin, first, last, "a client that came back misses what is not kept any more");
         }
         let mut hub = self.hub.borrow_mut();
         recent.gaps.iter().for_each(|gap| hub.tell_gap(place.seat, gap));

@@ -1,6 +1,9 @@
 //! Giving a client that comes back what it has missed, no faster than it reads.
 
-use std::rc::Rc;
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use carillon_proto::position::Cursor;
 
@@ -9,6 +12,12 @@ use crate::hub::SubscriptionKind;
 
 /// Bytes that may wait for the client before it is given more.
 const WAITING_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a node may take to hear of a view that another node is in. It is voted out when it is much longer.
+const EARLY_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Until it is looked again whether it has.
+const EARLY_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a client has asked for with CARILLON SUBSCRIBE.
 #[derive(Debug)]
@@ -24,6 +33,8 @@ pub(crate) struct Replay {
 pub(super) enum Step {
     /// There are more, behind this.
     More(Cursor),
+    /// The node has to hear of the client's view first.
+    Early(Cursor),
     /// It has got all, and gets messages as they come.
     Done,
     /// It has got nothing, because so many origins have forgotten some.
@@ -34,7 +45,7 @@ pub(super) enum Step {
 pub(super) async fn run(reader: &Reader<'_>, replay: Replay) -> Option<Vec<u8>> {
     let (shard, connection) = (reader.shard, reader.connection);
     let Replay { mut cursor, is_strict } = replay;
-    let mut is_first = true;
+    let (mut is_first, began) = (true, Instant::now());
     loop {
         while shard.hub.borrow().outbox(connection.seat).pending_bytes() > WAITING_BYTES_MAX {
             if connection.is_closing() {
@@ -52,6 +63,14 @@ pub(super) async fn run(reader: &Reader<'_>, replay: Replay) -> Option<Vec<u8>> 
         };
         match step {
             Step::More(next) => cursor = Some(next),
+            Step::Early(same) if began.elapsed() < EARLY_TIME_MAX => {
+                (cursor, is_first) = (Some(same), true);
+                tokio::time::sleep(EARLY_PAUSE).await;
+            }
+            Step::Early(_) => {
+                give_up(shard, connection);
+                return Some(b"-GAP this node is behind the view of the position\r\n".to_vec());
+            }
             Step::Done => return Some(b"+OK\r\n".to_vec()),
             Step::Missing(origins) => {
                 give_up(shard, connection);

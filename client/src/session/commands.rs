@@ -11,9 +11,13 @@ use crate::{Connection, RequestError, SubscriptionKind, queue::QueueSender};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     /// Subscribe with numbers, from where the client was; all of it or nothing, if strict.
-    Resume { is_strict: bool },
+    Resume {
+        is_strict: bool,
+    },
     /// Subscribe, with numbers or as Redis does.
-    Subscribe { is_numbered: bool },
+    Subscribe {
+        is_numbered: bool,
+    },
     Unsubscribe,
 }
 
@@ -49,7 +53,8 @@ pub(super) fn send(
             What::Subscribe { is_numbered: false } => plain(&connection, &names, queue).await,
             What::Resume { .. } | What::Subscribe { .. } => {
                 for (kind, word) in WORDS {
-                    let of_kind: Vec<&Bytes> = names.iter().filter(|name| name.0 == kind).map(|name| &name.1).collect();
+                    let of_kind: Vec<&Bytes> =
+                        names.iter().filter(|name| name.0 == kind).map(|name| &name.1).collect();
                     if !of_kind.is_empty() {
                         words.extend([Bytes::from_static(word), of_kind.len().to_string().into()]);
                         words.extend(of_kind.into_iter().cloned());
@@ -74,7 +79,8 @@ async fn plain(
     mut queue: Option<QueueSender>,
 ) -> Result<(), RequestError> {
     for (kind, _) in WORDS {
-        let of_kind: Vec<Bytes> = names.iter().filter(|name| name.0 == kind).map(|name| name.1.clone()).collect();
+        let of_kind: Vec<Bytes> =
+            names.iter().filter(|name| name.0 == kind).map(|name| name.1.clone()).collect();
         if !of_kind.is_empty() {
             connection.add_names(kind, of_kind, queue.take()).await?;
         }

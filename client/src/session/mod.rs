@@ -19,7 +19,8 @@ use tokio::{
 };
 
 use crate::{
-    ClientError, ConnectError, Connection, ConnectionLost, Event, SubscriptionKind, dialer::Dialer, outlet::Outlet,
+    ClientError, ConnectError, Connection, ConnectionLost, Event, SubscriptionKind, dialer::Dialer,
+    outlet::Outlet,
 };
 use names::Names;
 use position::Seen;

@@ -83,7 +83,8 @@ impl Names {
     /// of one subscription only.
     pub(super) fn request(&mut self, again: bool, only_one: bool) -> Vec<Name> {
         let is_due = |entry: &Entry| entry.stage == Stage::Wanted && (!again || entry.was_confirmed);
-        let first = self.entries.values().find(|entry| is_due(entry)).and_then(|entry| entry.subs.first().copied());
+        let first =
+            self.entries.values().find(|entry| is_due(entry)).and_then(|entry| entry.subs.first().copied());
         let is_chosen = |entry: &Entry| !only_one || first.is_some_and(|first| entry.subs.contains(&first));
         let due = self.entries.iter_mut().filter(|(_, entry)| is_due(entry) && is_chosen(entry));
         due.map(|(name, entry)| {

@@ -11,10 +11,7 @@ use super::{
 };
 use crate::{
     ClientError, Connection, ConnectionLost, Event, Gap, GapCause, Message, RequestError, Subscriber,
-    SubscriptionKind, Via,
-    message::Pushed,
-    outlet,
-    queue::QueueSender,
+    SubscriptionKind, Via, message::Pushed, outlet, queue::QueueSender,
 };
 
 /// Serves the session's subscriptions until the connection is lost, which is returned; `None` if it is to be replaced, or
@@ -79,9 +76,10 @@ impl Serving<'_> {
             }
             let deadline = self.session.deadline();
             let is_blocked = !self.backlog.is_empty();
-            let room = self.backlog.front().and_then(|(id, message)| {
-                Some(self.session.subs.get(id)?.wanted.outlet.room(message))
-            });
+            let room = self
+                .backlog
+                .front()
+                .and_then(|(id, message)| Some(self.session.subs.get(id)?.wanted.outlet.room(message)));
             let result = tokio::select! {
                 biased;
                 room = async { room?.await }, if is_blocked => {
@@ -154,7 +152,9 @@ impl Serving<'_> {
             }
             // Told by the subscriber, behind all that came before.
             (_, Err(RequestError::Lost(_))) => {}
-            (What::Resume { is_strict: true }, Err(RequestError::Refused { reply, .. })) if reply.starts_with("GAP") => {
+            (What::Resume { is_strict: true }, Err(RequestError::Refused { reply, .. }))
+                if reply.starts_with("GAP") =>
+            {
                 self.session.strict_left -= 1;
                 if self.session.strict_left > 0 {
                     // Another server may have more.
@@ -176,7 +176,8 @@ impl Serving<'_> {
 
     /// A server refuses to subscribe to these.
     fn refused(&mut self, names: &[super::Name], error: RequestError) {
-        let mut subs: Vec<u64> = names.iter().flat_map(|name| self.session.names.subs(name).to_vec()).collect();
+        let mut subs: Vec<u64> =
+            names.iter().flat_map(|name| self.session.names.subs(name).to_vec()).collect();
         subs.sort_unstable();
         subs.dedup();
         self.session.names.put_back(names);

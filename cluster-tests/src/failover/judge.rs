@@ -47,7 +47,8 @@ impl Heard {
     pub(super) fn message(payload: &[u8]) -> Self {
         let text = String::from_utf8_lossy(payload);
         let mut words = text.split(' ');
-        let mut number = || words.next().and_then(|word| word.parse::<u64>().ok()).expect("a message of this test");
+        let mut number =
+            || words.next().and_then(|word| word.parse::<u64>().ok()).expect("a message of this test");
         Self::Message { publisher: number() as usize, number: number() }
     }
 }

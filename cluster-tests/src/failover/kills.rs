@@ -40,5 +40,9 @@ pub fn kill_the_subscribers_node(plan: KillPlan) -> Verdict {
             eprintln!("{kill} kills in {:?}, {} messages heard", start.elapsed(), traffic.heard().len());
         }
     }
-    traffic.finish()
+    let verdict = traffic.finish();
+    if !verdict.is_lossless() {
+        eprintln!("{}", cluster.report());
+    }
+    verdict
 }

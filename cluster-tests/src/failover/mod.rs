@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
 };
@@ -21,7 +21,7 @@ use tokio::{runtime::Runtime, task::JoinHandle};
 pub use judge::{Heard, Sent, Verdict, judge};
 pub use kills::{KillPlan, kill_the_subscribers_node};
 
-use crate::eventually;
+use crate::{Wire, eventually};
 
 /// How long the subscriber may take to get what was answered last.
 const LAST_TIME_MAX: Duration = Duration::from_secs(15);
@@ -48,6 +48,7 @@ pub struct Traffic {
     publishers: Vec<JoinHandle<Vec<Sent>>>,
     heard: Arc<Mutex<Vec<Heard>>>,
     where_to: Arc<WhereTo>,
+    answered: Arc<AtomicUsize>,
 }
 
 /// The network, and where the last connection went.
@@ -55,11 +56,15 @@ pub struct Traffic {
 struct WhereTo {
     network: Network,
     last: Mutex<Option<Endpoint>>,
+    is_down: AtomicBool,
 }
 
 impl Transport for WhereTo {
     fn open<'a>(&'a self, endpoint: &'a Endpoint) -> Opening<'a, Socket> {
         Box::pin(async move {
+            if self.is_down.load(Ordering::SeqCst) {
+                return Err(std::io::ErrorKind::NetworkUnreachable.into());
+            }
             let socket = self.network.open(endpoint).await?;
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint.clone());
             Ok(socket)
@@ -79,20 +84,33 @@ impl Traffic {
         let addresses: Vec<Address> =
             servers.iter().map(|server| server.to_string().parse().expect("an address")).collect();
         let (where_to, heard, stop) = (Arc::<WhereTo>::default(), Arc::default(), Arc::default());
+        let answered: Arc<AtomicUsize> = Arc::default();
         let subscriber = client(&addresses, Arc::clone(&where_to) as _);
         runtime.block_on(listen(subscriber, Arc::clone(&heard)));
         let publish = |number| {
             let client = client(&addresses, Arc::new(Network::default()));
-            runtime.spawn(publish(client, number, load, Arc::clone(&stop)))
+            runtime.spawn(publish(client, number, load, (Arc::clone(&stop), Arc::clone(&answered))))
         };
         let publishers = (0..load.publishers).map(publish).collect();
-        Self { runtime, stop, publishers, heard, where_to }
+        Self { runtime, stop, publishers, heard, where_to, answered }
+    }
+
+    /// Keeps the subscriber from connecting, and cuts its connection, until so many more messages were answered.
+    pub fn cut_off(&self, answered: usize) {
+        let wanted = self.answered.load(Ordering::SeqCst) + answered;
+        self.where_to.is_down.store(true, Ordering::SeqCst);
+        Wire::connect(self.subscribed_at()).ask(&["client", "kill", "type", "pubsub"]);
+        let is_enough = || (self.answered.load(Ordering::SeqCst) >= wanted).then_some(());
+        eventually(Duration::from_secs(60), is_enough).expect("publishers go on");
+        self.where_to.is_down.store(false, Ordering::SeqCst);
     }
 
     /// Where the subscriber is connected to, or was last.
     pub fn subscribed_at(&self) -> SocketAddr {
         let last = self.where_to.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Endpoint::Tcp { host, port }) = &*last else { panic!("the subscriber is somewhere: {last:?}") };
+        let Some(Endpoint::Tcp { host, port }) = &*last else {
+            panic!("the subscriber is somewhere: {last:?}")
+        };
         SocketAddr::new(host.parse().expect("an address"), *port)
     }
 
@@ -107,7 +125,8 @@ impl Traffic {
             let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
             heard[from.min(heard.len())..].iter().any(&wanted).then_some(())
         };
-        eventually(Duration::from_secs(30), found).unwrap_or_else(|| panic!("the subscriber does not hear {what}"));
+        eventually(Duration::from_secs(30), found)
+            .unwrap_or_else(|| panic!("the subscriber does not hear {what}"));
     }
 
     /// Ends the publishers, waits until the subscriber has heard all that was answered, or a while, and judges.
@@ -134,7 +153,8 @@ fn client(addresses: &[Address], transport: Arc<dyn Transport>) -> Client {
 }
 
 async fn listen(client: Client, heard: Arc<Mutex<Vec<Heard>>>) {
-    let subscription = client.subscription().channels(["channel"]).patterns(["pattern.*"]).shard_channels(["shard"]);
+    let subscription =
+        client.subscription().channels(["channel"]).patterns(["pattern.*"]).shard_channels(["shard"]);
     let mut subscription = subscription.open().await.expect("may subscribe");
     tokio::spawn(async move {
         while let Some(event) = subscription.next().await {
@@ -154,7 +174,12 @@ async fn listen(client: Client, heard: Arc<Mutex<Vec<Heard>>>) {
     });
 }
 
-async fn publish(client: Client, publisher: usize, load: Load, stop: Arc<AtomicBool>) -> Vec<Sent> {
+async fn publish(
+    client: Client,
+    publisher: usize,
+    load: Load,
+    (stop, total): (Arc<AtomicBool>, Arc<AtomicUsize>),
+) -> Vec<Sent> {
     let mut all = Vec::new();
     while !stop.load(Ordering::SeqCst) {
         let number = all.len() as u64;
@@ -166,6 +191,7 @@ async fn publish(client: Client, publisher: usize, load: Load, stop: Arc<AtomicB
             _ => client.spublish("shard", payload).await,
         };
         let answered = result.is_ok().then(SystemTime::now);
+        total.fetch_add(usize::from(answered.is_some()), Ordering::SeqCst);
         all.push(Sent { publisher, number, sent, answered });
         tokio::time::sleep(load.pause).await;
     }

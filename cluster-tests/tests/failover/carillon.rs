@@ -22,6 +22,29 @@ fn twenty_kills_of_the_subscribers_node_lose_double_and_turn_around_nothing() {
     assert!(verdict.interrupted >= plan.kills && verdict.answered > 1000, "{verdict:#?}");
 }
 
+/// Whatever is published while the subscriber cannot connect is given when it can, as far as it is kept.
+#[test]
+fn a_client_that_was_away_for_a_while_gets_all_of_it() {
+    let mut cluster = Cluster::prepare(ClusterSettings { is_direct: true, ..ClusterSettings::of(3) });
+    for node in &mut cluster.nodes {
+        // However slow the machine is.
+        node.add_flag("--recent-ms", "300000");
+        node.start();
+    }
+    cluster.wait_until_serving(&[0, 1, 2]);
+    let traffic = Traffic::start(&cluster.client_addrs(), LOAD);
+    for _ in 0..3 {
+        let heard = traffic.heard().len();
+        traffic.wait_until_heard("messages", heard + 30, |item| matches!(item, Heard::Message { .. }));
+        let heard = traffic.heard().len();
+        // More than is read of the rings at a time.
+        traffic.cut_off(2500);
+        traffic.wait_until_heard("the end of its interruption", heard, is_end_of_interruption);
+    }
+    let verdict = traffic.finish();
+    assert!(verdict.is_lossless() && verdict.resumed >= 3, "{verdict:#?}");
+}
+
 /// What the nodes keep is made small, and much is published while the subscriber cannot connect.
 #[test]
 fn what_the_nodes_have_forgotten_is_covered_by_gaps() {
@@ -36,14 +59,11 @@ fn what_the_nodes_have_forgotten_is_covered_by_gaps() {
     let traffic = Traffic::start(&cluster.client_addrs(), load);
     for _ in 0..3 {
         let heard = traffic.heard().len();
-        traffic.wait_until_heard("messages", heard + 100, |item| matches!(item, Heard::Message { .. }));
-        let addr = traffic.subscribed_at();
-        let index = cluster.nodes.iter().position(|node| node.client == addr).expect("one of the nodes");
-        // Stopped for longer than the client waits for a server that is silent.
-        cluster.stop(index);
-        traffic.wait_until_heard("the end of its interruption", heard, is_end_of_interruption);
-        cluster.go_on(index);
-        cluster.wait_until_serving(&[0, 1, 2]);
+        traffic.wait_until_heard("messages", heard + 30, |item| matches!(item, Heard::Message { .. }));
+        let heard = traffic.heard().len();
+        traffic.cut_off(300);
+        traffic
+            .wait_until_heard("a gap", heard, |item| matches!(item, Heard::Gap { is_forgotten: true, .. }));
     }
     let verdict = traffic.finish();
     assert!(verdict.is_honest(), "{verdict:#?}");

@@ -17,7 +17,8 @@ fn interrupted(server: &mut Server, times: usize, mut interrupt: impl FnMut(&mut
         traffic.wait_until_heard("messages", heard + 50, |item| matches!(item, Heard::Message { .. }));
         let heard = traffic.heard().len();
         interrupt(server);
-        traffic.wait_until_heard("a gap", heard, |item| matches!(item, Heard::Gap { is_forgotten: false, .. }));
+        traffic
+            .wait_until_heard("a gap", heard, |item| matches!(item, Heard::Gap { is_forgotten: false, .. }));
     }
     traffic.finish()
 }

@@ -47,7 +47,10 @@ async fn where_nobody_serves_patience_ends() {
     let error = client.publish("news", "").await.expect_err("nobody is there");
     assert!(matches!(&error, ClientError::NoServer { .. }) && error.is_unsent(), "{error}");
     let error = client.subscribe(["news"]).await.expect_err("nobody is there");
-    assert!(matches!(&error, ClientError::NoServer { last, .. } if matches!(**last, ConnectError::Unreachable { .. })), "{error}");
+    assert!(
+        matches!(&error, ClientError::NoServer { last, .. } if matches!(**last, ConnectError::Unreachable { .. })),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -106,7 +109,9 @@ async fn a_subscription_that_is_given_up_is_unsubscribed() {
         let counts = async {
             loop {
                 let channels = client.request(["pubsub", "channels", "*"]).await.expect("may");
-                if channels == carillon_client::Value::Array(vec![carillon_client::Value::Bulk(b"kept".to_vec())]) {
+                if channels
+                    == carillon_client::Value::Array(vec![carillon_client::Value::Bulk(b"kept".to_vec())])
+                {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -124,7 +129,9 @@ async fn a_slow_reader_blocks_or_drops_or_ends_as_it_was_told_to() {
     let server = Server::carillon(&[]);
     let subscriber = client(&server.addr.to_string(), |_| ());
     let publisher = client(&server.addr.to_string(), |_| ());
-    let open = |policy| subscriber.subscription().channels(["news"]).slow_reader(policy).unread_bytes_max(20_000).open();
+    let open = |policy| {
+        subscriber.subscription().channels(["news"]).slow_reader(policy).unread_bytes_max(20_000).open()
+    };
     let mut dropping = open(SlowReader::Drop).await.expect("may");
     let mut ending = open(SlowReader::End).await.expect("may");
     let mut blocking = open(SlowReader::Block).await.expect("may");
@@ -175,8 +182,13 @@ async fn tls_is_spoken_with_whom_it_trusts_and_with_nobody_else() {
     fs::write(path("cert.pem"), params.signed_by(&key, &ours).expect("a certificate").pem()).expect("writes");
     fs::write(path("key.pem"), key.serialize_pem()).expect("writes a file");
     let flag = |name: &str| path(name).display().to_string();
-    let server =
-        Server::carillon_tls_only(&["--tls-only", "--tls-cert-file", &flag("cert.pem"), "--tls-key-file", &flag("key.pem")]);
+    let server = Server::carillon_tls_only(&[
+        "--tls-only",
+        "--tls-cert-file",
+        &flag("cert.pem"),
+        "--tls-key-file",
+        &flag("key.pem"),
+    ]);
     let trusting = |ca: &str| Network::with_tls(Tls::with_authorities(&path(ca)).expect("a PEM file"));
     let impatient = |settings: &mut ClientSettings| settings.patience = Duration::from_millis(500);
     let named = format!("rediss://localhost:{}", server.addr.port());
@@ -187,7 +199,8 @@ async fn tls_is_spoken_with_whom_it_trusts_and_with_nobody_else() {
     assert_eq!(message(&mut subscription).await, "hello");
 
     for (address, ca) in [(&named, "other.pem"), (&format!("rediss://{}", server.addr), "ca.pem")] {
-        let error = with(address, trusting(ca), impatient).subscribe(["news"]).await.expect_err("is not trusted");
+        let error =
+            with(address, trusting(ca), impatient).subscribe(["news"]).await.expect_err("is not trusted");
         let ClientError::NoServer { last, .. } = &error else { panic!("{error}") };
         assert!(matches!(**last, ConnectError::Tls { .. }), "{last}");
     }

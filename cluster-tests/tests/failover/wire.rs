@@ -55,11 +55,28 @@ fn a_client_goes_on_where_it_was_and_gets_each_message_once() {
         let server = Server::carillon(&["--shards", shards]);
         let mut publisher = Wire::connect(server.addr);
         let mut first = connect(&server);
-        let words = ["carillon", "subscribe", "channels", "2", "a", "b", "patterns", "1", "a*", "shardchannels", "1", "s"];
+        let words = [
+            "carillon",
+            "subscribe",
+            "channels",
+            "2",
+            "a",
+            "b",
+            "patterns",
+            "1",
+            "a*",
+            "shardchannels",
+            "1",
+            "s",
+        ];
         first.send(&command(&words));
         let (epoch, origin, number) = position(&push(&mut first, "carillon-position"));
         assert_eq!((reply(&mut first), number), (Value::Simple("OK".into()), 0));
-        assert_eq!(publisher.ask(&["publish", "a", "1"]), Value::Integer(2), "by the channel and by the pattern");
+        assert_eq!(
+            publisher.ask(&["publish", "a", "1"]),
+            Value::Integer(2),
+            "by the channel and by the pattern"
+        );
         assert_eq!(publisher.ask(&["publish", "elsewhere", "2"]), Value::Integer(0));
         assert_eq!(publisher.ask(&["spublish", "s", "3"]), Value::Integer(1));
         let message = push(&mut first, "carillon-message");
@@ -74,7 +91,8 @@ fn a_client_goes_on_where_it_was_and_gets_each_message_once() {
         publisher.ask(&["publish", "b", "4"]);
         let mut second = connect(&server);
         let from = |number: &'static str| {
-            let mut words = vec!["carillon", "subscribe", "complete", "position", &epoch, "1", &origin, number];
+            let mut words =
+                vec!["carillon", "subscribe", "complete", "position", &epoch, "1", &origin, number];
             words.extend(["channels", "2", "a", "b"]);
             command(&words)
         };
@@ -97,13 +115,31 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
     for (words, error) in [
         (&["carillon", "subscribe", "channels", "2", "a"][..], "ERR there are fewer names"),
         (&["carillon", "subscribe", "channels", "0", "position", "1", "0"], "ERR no name"),
-        (&["carillon", "subscribe", "channels", "1", "a", "position", "1", "1", "x", "1"], "ERR a position is"),
-        (&["carillon", "subscribe", "channels", "1", "a", "position", "1", "9999"], "ERR a position with more"),
+        (
+            &["carillon", "subscribe", "channels", "1", "a", "position", "1", "1", "x", "1"],
+            "ERR a position is",
+        ),
+        (
+            &["carillon", "subscribe", "channels", "1", "a", "position", "1", "9999"],
+            "ERR a position with more",
+        ),
         (&["carillon", "subscribe", "channels", "1", "a", "nonsense"], "ERR syntax error"),
         (&["carillon", "subscribe", "channels", "18446744073709551615", "a"], "ERR a number"),
         (&["carillon", "nonsense"], "ERR unknown subcommand"),
         (
-            &["carillon", "subscribe", "complete", "position", "1", "1", "7-0000000000000001", "5", "channels", "1", "a"],
+            &[
+                "carillon",
+                "subscribe",
+                "complete",
+                "position",
+                "1",
+                "1",
+                "7-0000000000000001",
+                "5",
+                "channels",
+                "1",
+                "a",
+            ],
             "GAP messages of 1 origins",
         ),
     ] {
@@ -117,7 +153,9 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
     };
     wire.send(&command(&["subscribe", "a"]));
     wire.receive();
-    let Value::Error(got) = wire.ask(&["carillon", "subscribe", "channels", "1", "b"]) else { panic!("is refused") };
+    let Value::Error(got) = wire.ask(&["carillon", "subscribe", "channels", "1", "b"]) else {
+        panic!("is refused")
+    };
     assert!(got.contains("other subscriptions"), "{got}");
 }
 
@@ -128,11 +166,14 @@ fn a_channel_that_is_forbidden_is_not_given_either() {
     let mut operator = Wire::connect(server.addr);
     let mut ann = connect(&server);
     // One selector allows the command, and another one the channel: that is not enough.
-    let rules = ["acl", "setuser", "ann", "on", "nopass", "resetchannels", "&open", "+@all", "(+ping &closed)"];
+    let rules =
+        ["acl", "setuser", "ann", "on", "nopass", "resetchannels", "&open", "+@all", "(+ping &closed)"];
     assert_eq!(operator.ask(&rules), Value::Simple("OK".into()));
     assert_eq!(ann.ask(&["auth", "ann", "x"]), Value::Simple("OK".into()));
     for kind in ["channels", "patterns", "shardchannels"] {
-        let Value::Error(got) = ann.ask(&["carillon", "subscribe", "position", "0", "0", kind, "1", "closed"]) else {
+        let Value::Error(got) =
+            ann.ask(&["carillon", "subscribe", "position", "0", "0", kind, "1", "closed"])
+        else {
             panic!("{kind} is refused")
         };
         assert!(got.starts_with("NOPERM"), "{got}");

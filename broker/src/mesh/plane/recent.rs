@@ -27,7 +27,8 @@ impl<T> State<T> {
         let departed = departed.map(|(key, departed)| (key, &departed.inbound, departed.seen_since));
         let present = self.origins.iter().map(|(key, origin)| (key, &origin.inbound, origin.seen_since));
         let others = departed.chain(present);
-        let held = others.filter_map(|(key, inbound, since)| Some((origin(*key), (inbound.as_ref()?.ring(), since))));
+        let held = others
+            .filter_map(|(key, inbound, since)| Some((origin(*key), (inbound.as_ref()?.ring(), since))));
         let own = (origin((self.node, self.incarnation)), (self.outbound.ring(), self.in_since));
         held.chain([own]).collect()
     }
@@ -37,9 +38,9 @@ impl<T> State<T> {
         let departed = self.departed.iter().filter(|(_, departed)| departed.end == End::Asked);
         let departed = departed.map(|(key, departed)| (key, &departed.inbound));
         let present = self.origins.iter().map(|(key, origin)| (key, &origin.inbound));
-        let others = departed.chain(present).filter_map(|(key, inbound)| {
-            Some((origin(*key), inbound.as_ref().map(Inbound::last)?))
-        });
+        let others = departed
+            .chain(present)
+            .filter_map(|(key, inbound)| Some((origin(*key), inbound.as_ref().map(Inbound::last)?)));
         let own = (origin((self.node, self.incarnation)), self.outbound.last());
         let last: BTreeMap<Origin, u64> = others.chain([own]).collect();
         let seen = last.into_iter().map(|(origin, number)| Stamp { origin, number });
@@ -78,6 +79,9 @@ impl<L: Local> Plane<L> {
             // From another cluster, or another life of a node on its own: its views are not these.
             cursor.epoch = 0;
         }
+        if state.view.epoch < cursor.epoch {
+            return Recent { is_early: true, ..Recent::default() };
+        }
         let mut recent = Recent::default();
         cursor.next.retain(|origin, next| {
             let is_known = rings.contains_key(origin);
@@ -114,7 +118,10 @@ impl<L: Local> Plane<L> {
 
 /// Of the next messages of all origins the one that came first to this node. So what was published because of another
 /// message comes behind that.
-fn next_to_come<'a>(rings: &BTreeMap<Origin, (&'a Ring, u64)>, cursor: &Cursor) -> Option<(Stamp, &'a Bytes)> {
+fn next_to_come<'a>(
+    rings: &BTreeMap<Origin, (&'a Ring, u64)>,
+    cursor: &Cursor,
+) -> Option<(Stamp, &'a Bytes)> {
     let next = cursor.next.iter().filter_map(|(origin, number)| {
         let (ring, _) = rings.get(origin)?;
         Some((ring.arrival(*number)?, *ring, Stamp { origin: *origin, number: *number }))

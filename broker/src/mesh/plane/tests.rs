@@ -117,6 +117,10 @@ fn a_node_alone_gives_recent_messages_again() {
         let recent = plane.recent(&mut Cursor::from(position.clone()));
         let gap = recent.gaps[0];
         assert_eq!((gap.first, gap.last, recent.frames.len()), (1, Some(4), 0), "all are gone");
+        // Once a node that had not heard of the newest view gave what came of a newcomer from its beginning, to a client
+        // that had had it from another node.
+        let ahead = Position { epoch: 2, ..position.clone() };
+        assert!(plane.recent(&mut Cursor::from(ahead)).is_early);
         // Another life of the node: what was published in it is given, and what was in the other is unknown.
         let plane = Plane::alone(Clients::default(), SETTINGS, 8);
         plane.publish(false, b"news", b"d", 5);

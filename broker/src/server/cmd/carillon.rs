@@ -94,7 +94,9 @@ fn parse(call: &Call<'_>) -> Result<Wanted, &'static str> {
             at = parse_position(call, at + 1, &mut wanted)?;
             continue;
         } else {
-            return Err("syntax error; CARILLON SUBSCRIBE takes COMPLETE, POSITION, CHANNELS, PATTERNS, SHARDCHANNELS");
+            return Err(
+                "syntax error; CARILLON SUBSCRIBE takes COMPLETE, POSITION, CHANNELS, PATTERNS, SHARDCHANNELS",
+            );
         };
         let count = number(call, at + 1).ok_or("a number of names is missing")?;
         let first = at + 2;
