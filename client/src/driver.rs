@@ -272,13 +272,11 @@ impl Driver {
     }
 
     fn deadline(&self) -> Instant {
-        match &self.parked {
-            Some((_, since)) => *since + self.silence_max(),
-            None => {
-                let silent = self.last_sign + self.silence_max() / 2;
-                self.proof_due().map_or(silent, |due| due.min(silent))
-            }
+        if let Some((_, since)) = &self.parked {
+            return *since + self.silence_max();
         }
+        let silent = self.last_sign + self.silence_max() / 2;
+        self.proof_due().map_or(silent, |due| due.min(silent))
     }
 
     /// When the server is to be asked, so that it is known until when nothing is missing.

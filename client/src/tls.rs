@@ -43,14 +43,14 @@ impl Tls {
 
     /// Trusts the authorities in a PEM file and no others, and shows no certificate.
     pub fn with_authorities(ca_file: &Path) -> Result<Self, TlsFileError> {
-        Self::new(authorities(ca_file)?, None).map_err(|problem| wrong(ca_file, problem))
+        Self::new(authorities(ca_file)?, None).map_err(|problem| wrong(ca_file, &problem))
     }
 
     /// As [`with_authorities`](Self::with_authorities), and shows the certificate in a PEM file whose key is in another.
     pub fn with_certificate(ca_file: &Path, cert_file: &Path, key_file: &Path) -> Result<Self, TlsFileError> {
         let chain = certificates(cert_file)?;
-        let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| wrong(key_file, error))?;
-        Self::new(authorities(ca_file)?, Some((chain, key))).map_err(|problem| wrong(cert_file, problem))
+        let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| wrong(key_file, &error))?;
+        Self::new(authorities(ca_file)?, Some((chain, key))).map_err(|problem| wrong(cert_file, &problem))
     }
 
     fn new(
@@ -72,20 +72,20 @@ impl Tls {
 fn authorities(path: &Path) -> Result<RootCertStore, TlsFileError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|error| wrong(path, error))?;
+        roots.add(certificate).map_err(|error| wrong(path, &error))?;
     }
     Ok(roots)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
-    let read = CertificateDer::pem_file_iter(path).map_err(|error| wrong(path, error))?;
-    let certificates: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| wrong(path, error))?;
+    let read = CertificateDer::pem_file_iter(path).map_err(|error| wrong(path, &error))?;
+    let certificates: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| wrong(path, &error))?;
     if certificates.is_empty() {
-        return Err(wrong(path, "there is no certificate in it"));
+        return Err(wrong(path, &"there is no certificate in it"));
     }
     Ok(certificates)
 }
 
-fn wrong(path: &Path, problem: impl ToString) -> TlsFileError {
+fn wrong(path: &Path, problem: &impl ToString) -> TlsFileError {
     TlsFileError { path: path.to_owned(), problem: problem.to_string() }
 }

@@ -122,5 +122,5 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
 
 /// Whether it is TLS that failed, and not the stream below.
 pub(crate) fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<tokio_rustls::rustls::Error>())
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<tokio_rustls::rustls::Error>)
 }

@@ -49,8 +49,7 @@ pub struct Outbound<T> {
     voters: Vec<u64>,
     grace: Nanos,
     unacked_bytes_max: usize,
-    /// The first message that is not answered, or that some peer has not acknowledged. Those before are kept for clients
-    /// that come back.
+    /// The first message that is not answered or that a peer lacks. Those before are kept for clients that come back.
     needed: u64,
     /// Bytes of the messages from there on.
     needed_bytes: usize,
@@ -262,8 +261,8 @@ impl<T> Outbound<T> {
     }
 
     fn forget_acked(&mut self) {
-        let needed = self.peers.iter().map(|peer| peer.acked + 1).min().unwrap_or(u64::MAX);
-        let needed = needed.min(self.first_unanswered());
+        let lacked = self.peers.iter().map(|peer| peer.acked + 1).min();
+        let needed = lacked.unwrap_or(u64::MAX).min(self.first_unanswered());
         while self.needed < needed {
             self.needed_bytes -= self.ring.get(self.needed).map_or(0, Bytes::len);
             self.needed += 1;

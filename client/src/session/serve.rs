@@ -142,16 +142,14 @@ impl Serving<'_> {
     fn came(&mut self, outcome: Outcome) -> Result<(), End> {
         let Outcome { what, names, result } = outcome;
         match (what, result) {
-            // One that is refused had nothing to end.
-            (What::Unsubscribe, _) => {}
+            // An end that is refused had nothing to end; a loss is told by the subscriber, behind all that came before.
+            (What::Unsubscribe, _) | (_, Err(RequestError::Lost(_))) => {}
             (_, Ok(())) => {
                 self.session.strict_left = 0;
                 let subs = self.session.names.confirmed(&names);
                 let is_resumed = matches!(what, What::Resume { .. });
                 subs.into_iter().for_each(|id| self.session.confirm(id, !is_resumed));
             }
-            // Told by the subscriber, behind all that came before.
-            (_, Err(RequestError::Lost(_))) => {}
             (What::Resume { is_strict: true }, Err(RequestError::Refused { reply, .. }))
                 if reply.starts_with("GAP") =>
             {
@@ -169,13 +167,13 @@ impl Serving<'_> {
                 (self.is_numbered, self.is_resuming) = (false, false);
                 self.session.names.put_back(&names);
             }
-            (What::Subscribe { .. }, Err(error)) => self.refused(&names, error),
+            (What::Subscribe { .. }, Err(error)) => self.refused(&names, &error),
         }
         Ok(())
     }
 
     /// A server refuses to subscribe to these.
-    fn refused(&mut self, names: &[super::Name], error: RequestError) {
+    fn refused(&mut self, names: &[super::Name], error: &RequestError) {
         let mut subs: Vec<u64> =
             names.iter().flat_map(|name| self.session.names.subs(name).to_vec()).collect();
         subs.sort_unstable();
@@ -192,10 +190,10 @@ impl Serving<'_> {
 
     fn take(&mut self, pushed: Pushed) {
         match pushed {
-            Pushed::Message(message) => self.route(message),
+            Pushed::Message(message) => self.route(&message),
             Pushed::Numbered { stamp, messages } => {
                 if self.session.seen.note(&stamp) {
-                    messages.into_iter().for_each(|message| self.route(message));
+                    messages.into_iter().for_each(|message| self.route(&message));
                 }
             }
             Pushed::Gap => self.tell_forgotten(),
@@ -209,7 +207,7 @@ impl Serving<'_> {
         self.hand_out();
     }
 
-    fn route(&mut self, message: Message) {
+    fn route(&mut self, message: &Message) {
         let name = match &message.via {
             Via::Channel => (SubscriptionKind::Channel, message.channel.clone()),
             Via::Shard => (SubscriptionKind::Shard, message.channel.clone()),
