@@ -106,7 +106,7 @@ pub enum CliError {
     Lost(#[from] ConnectionLost),
     /// A subscription has come to nothing.
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Client(Box<ClientError>),
     /// `--ca-file` cannot be used.
     #[error("--ca-file {0}")]
     Tls(#[from] TlsFileError),
@@ -125,6 +125,12 @@ pub enum CliError {
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
+}
+
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        Self::Client(Box::new(error))
+    }
 }
 
 impl ServerSettings {

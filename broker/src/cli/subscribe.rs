@@ -92,13 +92,12 @@ impl Printer {
     /// Prints until something else comes, which it returns; `None` when enough have been printed.
     async fn print_messages(&mut self, subscription: &mut Subscription) -> Result<Option<Event>, CliError> {
         loop {
-            let event = match subscription.next_now() {
-                Some(event) => event,
-                None => {
-                    // Nothing more has arrived: now whoever reads the output shall have it.
-                    self.output.flush().map_err(CliError::Output)?;
-                    subscription.next().await.unwrap_or(Err(ClientError::Stopped))
-                }
+            let event = if let Some(event) = subscription.next_now() {
+                event
+            } else {
+                // Nothing more has arrived: now whoever reads the output shall have it.
+                self.output.flush().map_err(CliError::Output)?;
+                subscription.next().await.unwrap_or(Err(ClientError::Stopped))
             };
             let message = match event? {
                 Event::Message(message) => message,

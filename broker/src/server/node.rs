@@ -28,7 +28,9 @@ use super::{
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(8);
 
 /// What makes a relay.
-struct LoneRelay(Box<dyn Fn(&Rc<Shard>) -> Rc<dyn Relay> + Send + Sync>);
+struct LoneRelay(Box<MakeRelay>);
+
+type MakeRelay = dyn Fn(&Rc<Shard>) -> Rc<dyn Relay> + Send + Sync;
 
 impl std::fmt::Debug for LoneRelay {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

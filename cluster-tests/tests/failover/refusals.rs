@@ -20,11 +20,9 @@ fn with(addresses: &str, network: Network, change: impl FnOnce(&mut ClientSettin
 }
 
 async fn message(subscription: &mut carillon_client::Subscription) -> String {
-    loop {
-        match subscription.next().await.expect("goes on").expect("has no error") {
-            Event::Message(message) => return String::from_utf8_lossy(&message.payload).into_owned(),
-            other => panic!("{other:?}"),
-        }
+    match subscription.next().await.expect("goes on").expect("has no error") {
+        Event::Message(message) => String::from_utf8_lossy(&message.payload).into_owned(),
+        other => panic!("{other:?}"),
     }
 }
 

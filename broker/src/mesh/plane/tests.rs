@@ -12,12 +12,15 @@ use tokio::{
 use super::{Local, Plane, PlaneCommand, PlaneProgress, PlaneSettings};
 use crate::mesh::{Links, View};
 
+/// A message's number and its payload.
+type Numbered = (u64, Vec<u8>);
+
 /// Clients that note what was answered.
 #[derive(Debug, Default)]
 struct Clients {
     answered: Rc<RefCell<Vec<u32>>>,
     wants_numbers: bool,
-    numbered: Rc<RefCell<Vec<(u64, Vec<u8>)>>>,
+    numbered: Rc<RefCell<Vec<Numbered>>>,
 }
 
 impl Local for Clients {
