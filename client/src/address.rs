@@ -9,7 +9,8 @@ const PORT_DEFAULT: u16 = 6379;
 
 /// A server's address, with the credentials that a URL may hold.
 ///
-/// Parsed from `host:port`, `host`, `redis://[[user]:password@]host[:port][/database]` or `unix:///path`.
+/// Parsed from `host:port`, `host`, `redis://[[user]:password@]host[:port][/database]`, the same with `rediss://` for TLS,
+/// or `unix:///path`.
 /// Channels do not belong to databases, so the number of one is accepted and means nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -21,6 +22,7 @@ pub struct Address {
 
 /// Where to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Endpoint {
     /// A host and a port.
     Tcp {
@@ -28,6 +30,16 @@ pub enum Endpoint {
         host: String,
         /// The port.
         port: u16,
+    },
+    /// A host and a port where TLS is spoken.
+    Tls {
+        /// A name or an IP address; IPv6 without its brackets.
+        host: String,
+        /// The port.
+        port: u16,
+        /// What the server's certificate has to be for: the host that was asked for, also when `host` is one of its
+        /// addresses.
+        name: String,
     },
     /// The path of a Unix socket.
     Unix(PathBuf),
@@ -58,6 +70,10 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Tcp { host, port } if host.contains(':') => write!(formatter, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(formatter, "{host}:{port}"),
+            Self::Tls { host, port, .. } if host.contains(':') => {
+                write!(formatter, "rediss://[{host}]:{port}")
+            }
+            Self::Tls { host, port, .. } => write!(formatter, "rediss://{host}:{port}"),
             Self::Unix(path) => write!(formatter, "unix://{}", path.display()),
         }
     }
@@ -78,6 +94,18 @@ impl FromStr for Address {
     }
 }
 
+impl Address {
+    fn over_tls(self) -> Self {
+        match self.endpoint {
+            Endpoint::Tcp { host, port } => {
+                let name = host.clone();
+                Self { endpoint: Endpoint::Tls { host, port, name }, credentials: self.credentials }
+            }
+            _ => self,
+        }
+    }
+}
+
 fn parse(text: &str) -> Result<Address, &'static str> {
     let Some((scheme, rest)) = text.split_once("://") else {
         if text.contains('@') {
@@ -87,12 +115,12 @@ fn parse(text: &str) -> Result<Address, &'static str> {
     };
     match scheme {
         "redis" => parse_redis(rest),
+        "rediss" => parse_redis(rest).map(Address::over_tls),
         "unix" if rest.starts_with('/') && rest.len() > 1 => {
             Ok(Address { endpoint: Endpoint::Unix(rest.into()), credentials: None })
         }
         "unix" => Err("a Unix socket needs an absolute path, as in unix:///run/carillon.sock"),
-        "rediss" => Err("TLS is not supported; use redis:// on a network that you trust"),
-        _ => Err("the scheme must be redis:// or unix://"),
+        _ => Err("the scheme must be redis://, rediss:// or unix://"),
     }
 }
 
@@ -190,6 +218,8 @@ mod tests {
             ("redis://broker", "broker:6379"),
             ("redis://broker:7000/0", "broker:7000"),
             ("redis://user:secret@[::1]:7000/", "[::1]:7000"),
+            ("rediss://broker", "rediss://broker:6379"),
+            ("rediss://:secret@[::1]:7000/1", "rediss://[::1]:7000"),
             ("unix:///run/carillon.sock", "unix:///run/carillon.sock"),
         ] {
             assert_eq!(address(text).to_string(), shown);
@@ -222,7 +252,7 @@ mod tests {
             "http://broker",
             "unix://relative",
             "unix:///",
-            "rediss://:secret@broker",
+            "rediss://:secret@",
             "secret@broker",
             "redis://secret@broker",
             "redis://:secret%4@broker",

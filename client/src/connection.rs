@@ -12,7 +12,8 @@ use tokio::{
 use crate::{
     Address, ConnectError, ConnectionLost, Endpoint, LossCause, RequestError, Settings,
     driver::{Driver, Order},
-    handshake, socket,
+    handshake,
+    transport::{Network, Transport, is_tls},
 };
 
 /// Requests that wait for the connection's task to take them; further ones wait in `send`.
@@ -67,10 +68,22 @@ impl Connection {
     /// # Panics
     /// Outside of a tokio runtime with I/O and time enabled.
     pub async fn open(address: &Address, settings: Settings) -> Result<Self, ConnectError> {
+        Self::open_over(&Network::default(), address, settings).await
+    }
+
+    /// As [`open`](Self::open), over streams that `transport` makes.
+    pub async fn open_over(
+        transport: &dyn Transport,
+        address: &Address,
+        settings: Settings,
+    ) -> Result<Self, ConnectError> {
         let endpoint = address.endpoint.clone();
         let opening = async {
-            let mut socket = match socket::open(&endpoint).await {
+            let mut socket = match transport.open(&endpoint).await {
                 Ok(socket) => socket,
+                Err(source) if is_tls(&source) => {
+                    return Err(ConnectError::Tls { endpoint: endpoint.clone(), source });
+                }
                 Err(source) => return Err(ConnectError::Unreachable { endpoint: endpoint.clone(), source }),
             };
             let mut input = BytesMut::new();
@@ -136,6 +149,11 @@ impl Connection {
         self.lost()
     }
 
+    /// Whether it is lost, so that nothing can be sent on it.
+    pub fn is_lost(&self) -> bool {
+        self.orders.is_closed()
+    }
+
     pub(crate) async fn order(&self, order: Order) -> Result<(), ConnectionLost> {
         self.orders.send(order).await.map_err(|_| self.lost())
     }
@@ -152,6 +170,7 @@ impl Shared {
             endpoint: self.endpoint.clone(),
             cause: LossCause::Stopped,
             last_heard: std::time::SystemTime::now(),
+            complete_until: std::time::SystemTime::UNIX_EPOCH,
         })
     }
 }

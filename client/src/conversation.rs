@@ -9,7 +9,7 @@ use bytes::Bytes;
 use carillon_proto::resp::{Protocol, Value};
 use tokio::sync::oneshot;
 
-use crate::{ConnectionLost, Endpoint, LossCause, Message, RequestError, SubscriptionKind, Via};
+use crate::{ConnectionLost, Endpoint, LossCause, RequestError, SubscriptionKind, message::Pushed, pushes};
 
 pub(crate) type ReplySender = oneshot::Sender<Result<Value, RequestError>>;
 pub(crate) type ConfirmationSender = oneshot::Sender<Result<(), RequestError>>;
@@ -93,6 +93,12 @@ impl Conversation {
         self.sent_confirmed(kind.subscribe(), left, By::Subscribe(done, kind, names));
     }
 
+    /// CARILLON SUBSCRIBE was sent: all its names are confirmed by one reply.
+    pub(crate) fn sent_numbered(&mut self, names: Vec<(SubscriptionKind, Bytes)>, reply: ReplySender) {
+        self.names.extend(names);
+        self.waiting.push_back(Waiting::Reply(reply));
+    }
+
     pub(crate) fn sent_unsubscribe(
         &mut self,
         kind: SubscriptionKind,
@@ -122,7 +128,7 @@ impl Conversation {
     }
 
     /// Takes in a value from the server. Returns a message for the subscriber, if it is one.
-    pub(crate) fn receive(&mut self, value: Value) -> Result<Option<Message>, LossCause> {
+    pub(crate) fn receive(&mut self, value: Value) -> Result<Option<Pushed>, LossCause> {
         match value {
             Value::Push(items) => self.push(items),
             Value::Array(items)
@@ -148,7 +154,7 @@ impl Conversation {
         }
     }
 
-    fn push(&mut self, items: Vec<Value>) -> Result<Option<Message>, LossCause> {
+    fn push(&mut self, items: Vec<Value>) -> Result<Option<Pushed>, LossCause> {
         let parts: Option<Vec<&[u8]>> = items
             .iter()
             .filter_map(|item| match item {
@@ -168,29 +174,19 @@ impl Conversation {
                 self.reply(Value::Null)?;
                 Ok(None)
             }
-            Some([b"message" | b"smessage", _, _] | [b"pmessage", _, _, _]) => Ok(self.message(items)),
+            Some([b"message" | b"smessage", _, _] | [b"pmessage", _, _, _]) => Ok(self.pushed(items)),
             // RESP3 pushes of other kinds, such as invalidations, are for whoever asked for them by a request.
-            _ if self.protocol == Protocol::Resp3 => Ok(None),
+            _ if self.protocol == Protocol::Resp3 => Ok(self.pushed(items)),
             _ => Err(unexpected(&Value::Array(items))),
         }
     }
 
-    fn message(&self, items: Vec<Value>) -> Option<Message> {
-        let mut parts = items.into_iter().filter_map(|item| match item {
-            Value::Bulk(bytes) => Some(Bytes::from(bytes)),
-            _ => None,
-        });
-        let via = match parts.next()?.as_ref() {
-            b"message" => Via::Channel,
-            b"smessage" => Via::Shard,
-            _ => Via::Pattern(parts.next()?),
-        };
-        let message = Message { channel: parts.next()?, payload: parts.next()?, via };
-        (self.farewells == 0).then_some(message)
+    fn pushed(&self, items: Vec<Value>) -> Option<Pushed> {
+        pushes::read(items).filter(|_| self.farewells == 0)
     }
 
     /// Ours is confirmed; one that nobody asked for must not go unnoticed.
-    fn unsubscribed(&mut self, items: &[Value], name: String) -> Result<Option<Message>, LossCause> {
+    fn unsubscribed(&mut self, items: &[Value], name: String) -> Result<Option<Pushed>, LossCause> {
         match (self.waiting.front(), &items[0]) {
             (Some(Waiting::Confirmations { verb, .. }), Value::Bulk(got)) if verb.as_bytes() == got => {
                 self.confirm(items)
@@ -199,7 +195,7 @@ impl Conversation {
         }
     }
 
-    fn confirm(&mut self, items: &[Value]) -> Result<Option<Message>, LossCause> {
+    fn confirm(&mut self, items: &[Value]) -> Result<Option<Pushed>, LossCause> {
         match (self.waiting.front_mut(), &items[0]) {
             (Some(Waiting::Confirmations { verb, left, .. }), Value::Bulk(got)) if verb.as_bytes() == got => {
                 *left -= 1;

@@ -1,6 +1,7 @@
 //! Values in, answers out, in both protocols.
 
 use super::*;
+use crate::{Message, Via};
 
 fn conversation(protocol: Protocol) -> Conversation {
     Conversation::new(protocol, Endpoint::Unix("/test".into()))
@@ -27,6 +28,13 @@ fn subscribe(conversation: &mut Conversation, names: &[&str]) -> oneshot::Receiv
     receiver
 }
 
+fn message(pushed: Option<Pushed>) -> Message {
+    match pushed {
+        Some(Pushed::Message(message)) => message,
+        other => panic!("{other:?} is no message"),
+    }
+}
+
 #[test]
 fn messages_may_come_before_between_and_behind_confirmations() {
     for protocol in [Protocol::Resp2, Protocol::Resp3] {
@@ -34,13 +42,13 @@ fn messages_may_come_before_between_and_behind_confirmations() {
         let mut done = subscribe(&mut conversation, &["a", "b"]);
         let mut receive = |words| conversation.receive(pushed(protocol, words)).expect(words);
         assert_eq!(receive("subscribe a 1"), None);
-        assert_eq!(receive("message a x").map(|message| message.payload), Some("x".into()));
+        assert_eq!(message(receive("message a x")).payload, "x");
         assert!(done.try_recv().is_err(), "b is not confirmed yet");
         assert_eq!(receive("subscribe b 2"), None);
         assert!(matches!(done.try_recv(), Ok(Ok(()))));
-        let message = receive("pmessage p* pa x").expect("is a message");
-        assert_eq!((message.channel, message.via), ("pa".into(), Via::Pattern("p*".into())));
-        assert_eq!(receive("smessage s x").map(|message| message.via), Some(Via::Shard));
+        let by_pattern = message(receive("pmessage p* pa x"));
+        assert_eq!((by_pattern.channel, by_pattern.via), ("pa".into(), Via::Pattern("p*".into())));
+        assert_eq!(message(receive("smessage s x")).via, Via::Shard);
     }
 }
 

@@ -16,11 +16,13 @@ use tokio::{
 };
 
 use crate::{
-    ConnectionLost, LossCause, Message, RequestError, SubscriptionKind,
+    ConnectionLost, LossCause, RequestError, SubscriptionKind,
     connection::{Shared, encode},
     conversation::{ConfirmationSender, Conversation, ReplySender},
+    message::Pushed,
+    proof::Proof,
     queue::{QueueSender, Room},
-    socket::Socket,
+    transport::Socket,
 };
 
 /// Room made for one read, in bytes; also what is kept of the buffers between bursts.
@@ -48,6 +50,13 @@ pub(crate) enum Order {
         /// Where a new subscriber's messages go; `None` adds to the one that is there.
         queue: Option<QueueSender>,
     },
+    /// CARILLON SUBSCRIBE, which one reply answers.
+    Numbered {
+        bytes: Bytes,
+        names: Vec<(SubscriptionKind, Bytes)>,
+        reply: ReplySender,
+        queue: Option<QueueSender>,
+    },
     Unsubscribe {
         bytes: Bytes,
         kind: SubscriptionKind,
@@ -67,8 +76,9 @@ pub(crate) struct Driver {
     conversation: Conversation,
     queue: Option<QueueSender>,
     /// A message that the queue has no room for, and since when. Nothing is read meanwhile.
-    parked: Option<(Message, Instant)>,
+    parked: Option<(Pushed, Instant)>,
     last_heard: SystemTime,
+    proof: Proof,
     /// When something was received, or asked, or reading was held back.
     last_sign: Instant,
     shared: Arc<Shared>,
@@ -92,6 +102,7 @@ impl Driver {
             queue: None,
             parked: None,
             last_heard: SystemTime::now(),
+            proof: Proof::default(),
             last_sign: Instant::now(),
             shared,
         }
@@ -100,8 +111,12 @@ impl Driver {
     /// Runs until the connection is lost, or nobody uses it and all that was asked is answered.
     pub(crate) async fn run(mut self) {
         let Err(cause) = self.serve().await else { return };
-        let lost =
-            ConnectionLost { endpoint: self.shared.endpoint.clone(), cause, last_heard: self.last_heard };
+        let lost = ConnectionLost {
+            endpoint: self.shared.endpoint.clone(),
+            cause,
+            last_heard: self.last_heard,
+            complete_until: self.proof.until,
+        };
         // Set before anyone can notice that the task is gone.
         let _ = self.shared.lost.set(lost.clone());
         self.conversation.fail(&lost);
@@ -158,6 +173,7 @@ impl Driver {
             Ok(0) => Err(self.write_error.take().map_or(LossCause::Closed, io_cause)),
             Ok(_) => {
                 (self.last_heard, self.last_sign) = (SystemTime::now(), Instant::now());
+                self.proof.heard();
                 Ok(())
             }
             Err(error) => Err(io_cause(error)),
@@ -176,7 +192,12 @@ impl Driver {
                 break;
             };
             self.input.advance(used);
-            if let (Some(message), Some(queue)) = (self.conversation.receive(value)?, &self.queue) {
+            let had_ping = self.conversation.has_ping();
+            let pushed = self.conversation.receive(value)?;
+            if had_ping && !self.conversation.has_ping() {
+                self.proof.answered();
+            }
+            if let (Some(message), Some(queue)) = (pushed, &self.queue) {
                 match queue.room_now(&message) {
                     Some(room) => queue.push(message, room),
                     None => self.parked = Some((message, Instant::now())),
@@ -217,6 +238,14 @@ impl Driver {
                 self.output.extend_from_slice(&bytes);
                 self.conversation.sent_subscribe(kind, names, done);
             }
+            Order::Numbered { bytes, names, reply, queue } => {
+                if queue.is_some() {
+                    self.farewell();
+                    self.queue = queue;
+                }
+                self.output.extend_from_slice(&bytes);
+                self.conversation.sent_numbered(names, reply);
+            }
             Order::Unsubscribe { bytes, kind, names, done } => {
                 self.output.extend_from_slice(&bytes);
                 self.conversation.sent_unsubscribe(kind, &names, done);
@@ -243,10 +272,17 @@ impl Driver {
     }
 
     fn deadline(&self) -> Instant {
-        match &self.parked {
-            Some((_, since)) => *since + self.silence_max(),
-            None => self.last_sign + self.silence_max() / 2,
+        if let Some((_, since)) = &self.parked {
+            return *since + self.silence_max();
         }
+        let silent = self.last_sign + self.silence_max() / 2;
+        self.proof_due().map_or(silent, |due| due.min(silent))
+    }
+
+    /// When the server is to be asked, so that it is known until when nothing is missing.
+    fn proof_due(&self) -> Option<Instant> {
+        let is_wanted = self.queue.is_some() && !self.conversation.has_ping();
+        self.proof.due().filter(|_| is_wanted)
     }
 
     fn check_silence(&mut self) -> Result<(), LossCause> {
@@ -262,6 +298,7 @@ impl Driver {
         if self.conversation.has_ping() {
             return Err(LossCause::Silent(silence_max));
         }
+        self.proof.asked();
         self.output.extend_from_slice(&encode(&["ping"]));
         self.conversation.sent_ping();
         self.last_sign = Instant::now();
@@ -278,7 +315,7 @@ impl Driver {
     }
 }
 
-async fn wait_for_room(queue: Option<&QueueSender>, parked: Option<&(Message, Instant)>) -> Option<Room> {
+async fn wait_for_room(queue: Option<&QueueSender>, parked: Option<&(Pushed, Instant)>) -> Option<Room> {
     match (queue, parked) {
         (Some(queue), Some((message, _))) => queue.room(message).await,
         _ => None,
@@ -298,7 +335,7 @@ fn io_cause(error: io::Error) -> LossCause {
 
 fn refuse(order: Order, error: RequestError) {
     match order {
-        Order::Request { reply, .. } => drop(reply.send(Err(error))),
+        Order::Request { reply, .. } | Order::Numbered { reply, .. } => drop(reply.send(Err(error))),
         Order::Subscribe { done, .. } | Order::Unsubscribe { done, .. } => drop(done.send(Err(error))),
     }
 }

@@ -18,6 +18,7 @@ pub struct AddressError {
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectError {
     /// Nothing accepts connections there.
     #[error("cannot connect to {endpoint}: {source}; check the address, and that a server runs there")]
@@ -54,6 +55,14 @@ pub enum ConnectError {
         endpoint: Endpoint,
         /// What is wrong with the answer.
         source: ValueError,
+    },
+    /// TLS was not agreed on: the server's certificate is not trusted or for another name, or it speaks no TLS.
+    #[error("no TLS with {endpoint}: {source}; check the authorities that are trusted, and the name")]
+    Tls {
+        /// Who.
+        endpoint: Endpoint,
+        /// What is wrong.
+        source: io::Error,
     },
     /// The server wants a password and none was given.
     #[error("{endpoint} needs a password and none was given: {reply}")]
@@ -98,8 +107,11 @@ pub struct ConnectionLost {
     pub endpoint: Endpoint,
     /// Why.
     pub cause: LossCause,
-    /// When something was last received: messages published since may be missing.
+    /// When something was last received.
     pub last_heard: SystemTime,
+    /// All messages that were published before this have been received; those published since may be missing. The server
+    /// has answered a PING that was sent then.
+    pub complete_until: SystemTime,
 }
 
 /// Why a connection was lost.

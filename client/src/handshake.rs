@@ -6,7 +6,7 @@ use bytes::{Buf as _, BytesMut};
 use carillon_proto::resp::{Protocol, Value, ValueDecoder};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::{Address, ConnectError, connection::encode, socket::Socket};
+use crate::{Address, ConnectError, connection::encode, transport::Socket};
 
 /// Longest answer to the greeting, in bytes; a server's is a few hundred.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;

@@ -54,3 +54,48 @@ impl SubscriptionKind {
         }
     }
 }
+
+/// What a server sends to a subscriber.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// A message as Redis sends it.
+    Message(Message),
+    /// A message with its number, and all the subscriptions that it came by.
+    Numbered { stamp: Stamp, messages: Vec<Message> },
+    /// Messages of an origin that the server does not hold any more.
+    Gap,
+    /// How far the server is.
+    Position(Position),
+}
+
+/// The number of a message: where it was published, in the server's words, and which it is of those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) origin: Bytes,
+    pub(crate) number: i64,
+}
+
+/// How far a server or a subscriber is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) epoch: i64,
+    pub(crate) seen: Vec<Stamp>,
+}
+
+impl Pushed {
+    /// Bytes that it holds, about.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Message(message) => message.bytes(),
+            Self::Numbered { messages, .. } => messages.first().map_or(0, Message::bytes),
+            Self::Gap | Self::Position(_) => 0,
+        }
+    }
+}
+
+impl Message {
+    /// Bytes that it holds, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.channel.len() + self.payload.len()
+    }
+}

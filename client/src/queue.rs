@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::Message;
+use crate::message::Pushed;
 
 /// What a waiting message costs beside its bytes, so that empty ones are bounded too.
 const MESSAGE_OVERHEAD_BYTES: usize = 128;
@@ -28,7 +28,7 @@ pub(crate) type Room = OwnedSemaphorePermit;
 
 #[derive(Debug)]
 struct Queued {
-    message: Message,
+    pushed: Pushed,
     _room: Room,
 }
 
@@ -42,18 +42,18 @@ pub(crate) fn queue(bytes_max: usize) -> (QueueSender, QueueReceiver) {
 
 impl QueueSender {
     /// Room for `message`, if there is some now. One that is larger than the bound needs all of it.
-    pub(crate) fn room_now(&self, message: &Message) -> Option<Room> {
-        Arc::clone(&self.room).try_acquire_many_owned(self.weight(message)).ok()
+    pub(crate) fn room_now(&self, pushed: &Pushed) -> Option<Room> {
+        Arc::clone(&self.room).try_acquire_many_owned(self.weight(pushed)).ok()
     }
 
     /// Waits for room.
-    pub(crate) async fn room(&self, message: &Message) -> Option<Room> {
-        Arc::clone(&self.room).acquire_many_owned(self.weight(message)).await.ok()
+    pub(crate) async fn room(&self, pushed: &Pushed) -> Option<Room> {
+        Arc::clone(&self.room).acquire_many_owned(self.weight(pushed)).await.ok()
     }
 
     /// Queues a message; one that nobody will read is dropped.
-    pub(crate) fn push(&self, message: Message, room: Room) {
-        let _ = self.messages.send(Queued { message, _room: room });
+    pub(crate) fn push(&self, pushed: Pushed, room: Room) {
+        let _ = self.messages.send(Queued { pushed, _room: room });
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -65,38 +65,39 @@ impl QueueSender {
         self.messages.closed().await;
     }
 
-    fn weight(&self, message: &Message) -> u32 {
-        let bytes = message.channel.len() + message.payload.len() + MESSAGE_OVERHEAD_BYTES;
+    fn weight(&self, pushed: &Pushed) -> u32 {
+        let bytes = pushed.bytes() + MESSAGE_OVERHEAD_BYTES;
         u32::try_from(bytes).unwrap_or(u32::MAX).min(self.bytes_max)
     }
 }
 
 impl QueueReceiver {
     /// The next message; `None` when the sender is gone and everything has been read.
-    pub(crate) async fn next(&mut self) -> Option<Message> {
-        self.messages.recv().await.map(|queued| queued.message)
+    pub(crate) async fn next(&mut self) -> Option<Pushed> {
+        self.messages.recv().await.map(|queued| queued.pushed)
     }
 
     /// The next message, if there is one now.
-    pub(crate) fn next_now(&mut self) -> Option<Message> {
-        self.messages.try_recv().ok().map(|queued| queued.message)
+    pub(crate) fn next_now(&mut self) -> Option<Pushed> {
+        self.messages.try_recv().ok().map(|queued| queued.pushed)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Via;
+    use crate::{Message, Via};
 
     #[test]
     fn room_is_bounded_in_bytes_and_comes_back_when_a_message_is_read() {
-        let message =
-            |len: usize| Message { channel: "a".into(), payload: vec![0; len].into(), via: Via::Channel };
+        let message = |len: usize| {
+            Pushed::Message(Message { channel: "a".into(), payload: vec![0; len].into(), via: Via::Channel })
+        };
         let (sender, mut receiver) = queue(1000);
         let room = sender.room_now(&message(800)).expect("is empty");
         sender.push(message(800), room);
         assert!(sender.room_now(&message(0)).is_none());
-        assert_eq!(receiver.next_now().map(|message| message.payload.len()), Some(800));
+        assert_eq!(receiver.next_now(), Some(message(800)));
         assert!(sender.room_now(&message(100_000)).is_some(), "a larger one goes in alone");
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     Connection, ConnectionLost, Message, RequestError, SubscriptionKind,
     connection::encode,
     driver::Order,
+    message::Pushed,
     queue::{QueueReceiver, QueueSender, queue},
 };
 
@@ -46,6 +47,46 @@ impl Connection {
         self.subscriber(SubscriptionKind::Shard, channels).await
     }
 
+    /// A subscriber of nothing yet, to which names are added. The first names go with it.
+    pub(crate) fn empty_subscriber(&self) -> (Subscriber, QueueSender) {
+        let (sender, messages) = queue(self.settings().unread_bytes_max);
+        (Subscriber { messages, connection: self.clone() }, sender)
+    }
+
+    /// Subscribes to names and waits for their confirmation; `queue` is that of a new subscriber.
+    pub(crate) async fn add_names(
+        &self,
+        kind: SubscriptionKind,
+        names: Vec<Bytes>,
+        queue: Option<QueueSender>,
+    ) -> Result<(), RequestError> {
+        order_subscription(self, kind, names, queue).await
+    }
+
+    /// Subscribes with numbers: `words` is the whole command, `names` are those in it.
+    pub(crate) async fn add_numbered(
+        &self,
+        words: &[Bytes],
+        names: Vec<(SubscriptionKind, Bytes)>,
+        queue: Option<QueueSender>,
+    ) -> Result<(), RequestError> {
+        let (reply, value) = oneshot::channel();
+        self.order(Order::Numbered { bytes: encode(words), names, reply, queue }).await?;
+        value.await.unwrap_or_else(|_| Err(self.lost().into())).map(drop)
+    }
+
+    /// Unsubscribes from names and waits for the confirmation.
+    pub(crate) async fn drop_names(
+        &self,
+        kind: SubscriptionKind,
+        names: Vec<Bytes>,
+    ) -> Result<(), RequestError> {
+        let (names, bytes) = command(kind.unsubscribe(), names)?;
+        let (done, confirmed) = oneshot::channel();
+        self.order(Order::Unsubscribe { bytes, kind, names, done }).await?;
+        confirmed.await.unwrap_or_else(|_| Err(self.lost().into()))
+    }
+
     /// Subscribes to names of any kind, else like [`subscribe`](Self::subscribe).
     pub async fn subscriber<N: AsRef<[u8]>>(
         &self,
@@ -64,15 +105,26 @@ impl Subscriber {
     ///
     /// May be dropped and called again without losing a message.
     pub async fn next(&mut self) -> Result<Message, ConnectionLost> {
-        match self.messages.next().await {
-            Some(message) => Ok(message),
-            None => Err(self.connection.lost()),
+        loop {
+            // Others come only to those who asked for numbers.
+            if let Pushed::Message(message) = self.next_pushed().await? {
+                return Ok(message);
+            }
         }
+    }
+
+    /// As [`next`](Self::next), whatever was sent.
+    pub(crate) async fn next_pushed(&mut self) -> Result<Pushed, ConnectionLost> {
+        self.messages.next().await.ok_or_else(|| self.connection.lost())
     }
 
     /// The next message if it has arrived already.
     pub fn next_now(&mut self) -> Option<Message> {
-        self.messages.next_now()
+        loop {
+            if let Pushed::Message(message) = self.messages.next_now()? {
+                return Some(message);
+            }
+        }
     }
 
     /// Subscribes to more names. Returns when the server has confirmed all of them.
@@ -92,10 +144,8 @@ impl Subscriber {
         kind: SubscriptionKind,
         names: impl IntoIterator<Item = N>,
     ) -> Result<(), RequestError> {
-        let (names, bytes) = command(kind.unsubscribe(), names)?;
-        let (done, confirmed) = oneshot::channel();
-        self.connection.order(Order::Unsubscribe { bytes, kind, names, done }).await?;
-        confirmed.await.unwrap_or_else(|_| Err(self.connection.lost().into()))
+        let names = names.into_iter().map(|name| Bytes::copy_from_slice(name.as_ref())).collect();
+        self.connection.drop_names(kind, names).await
     }
 
     /// The connection that it reads from.

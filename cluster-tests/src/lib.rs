@@ -9,6 +9,7 @@ mod cli;
 mod cluster;
 pub mod compare;
 mod eventually;
+pub mod failover;
 pub mod history;
 pub mod http;
 mod ioredis;

@@ -15,6 +15,9 @@ const LONG_FILES: [(&str, &str); 2] = [("Cargo.lock", "cargo"), ("package-lock.j
 /// Words that say nothing about what a thing does.
 const EMPTY_NAMES: [&str; 3] = ["Manager", "Helper", "Util"];
 
+/// Names that libraries have given: redis-rs.
+const OTHERS_NAMES: [&str; 1] = ["ConnectionManager"];
+
 /// What is left behind when something is not finished.
 const LEFTOVERS: [&str; 6] = ["TODO", "FIXME", "XXX", "dbg!(", "todo!(", "unimplemented!("];
 
@@ -120,7 +123,10 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn names_say_what_things_are() {
     let wrong = files().into_iter().filter(|file| file.is("rs")).flat_map(|file| {
-        file.lines(|line| EMPTY_NAMES.iter().any(|name| line.contains(name)).then(|| line.trim().to_owned()))
+        file.lines(|line| {
+            let own = OTHERS_NAMES.iter().fold(line.to_owned(), |line, name| line.replace(name, ""));
+            EMPTY_NAMES.iter().any(|name| own.contains(name)).then(|| line.trim().to_owned())
+        })
     });
     all_fine(&wrong.collect::<Vec<_>>(), "name these for what they do");
 }

@@ -7,4 +7,5 @@
 pub mod command;
 pub mod limits;
 pub mod peer;
+pub mod position;
 pub mod resp;

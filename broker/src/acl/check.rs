@@ -59,6 +59,30 @@ impl User {
         Err(reason)
     }
 
+    /// As [`check`](Self::check), for a command of which the table cannot tell where its channels are: at these places,
+    /// each with whether it is a pattern. One selector has to allow all of it.
+    pub fn check_with_channels<'a>(
+        &self,
+        spec: &CommandSpec,
+        len: usize,
+        arg: impl Fn(usize) -> &'a [u8],
+        channels: &[(usize, bool)],
+    ) -> Result<(), Denied> {
+        let mut reason = Denied::Command;
+        for selector in &self.selectors {
+            let denied = selector.check(spec, len, &arg).and_then(|()| {
+                let forbidden =
+                    channels.iter().find(|(at, is_pattern)| !selector.allows_channel(arg(*at), *is_pattern));
+                forbidden.map_or(Ok(()), |(at, _)| Err(Denied::Channel(*at)))
+            });
+            match denied {
+                Ok(()) => return Ok(()),
+                Err(denied) => reason = reason.max(denied),
+            }
+        }
+        Err(reason)
+    }
+
     /// Whether this user may be subscribed to a channel, or to a pattern.
     pub fn may_hear(&self, name: &[u8], is_pattern: bool) -> bool {
         self.selectors.iter().any(|selector| selector.allows_channel(name, is_pattern))

@@ -87,11 +87,7 @@ impl MemberNode {
                 Ended::DiskFailed => return Err(RunError::DiskFailed),
                 Ended::Removed => {
                     let path = disk.path().to_owned();
-                    self.cluster.send_replace(None);
-                    self.others.forget();
-                    if let Some(users) = &self.clients.users {
-                        users.set(None);
-                    }
+                    self.forget_cluster();
                     drop((cluster, disk));
                     tokio::time::sleep(RESTART_PAUSE).await;
                     let aside = set_aside(&path)?;
@@ -103,6 +99,15 @@ impl MemberNode {
                     is_again = true;
                 }
             }
+        }
+    }
+
+    /// Lets go of a membership that has ended, and with it of the socket between nodes.
+    pub(super) fn forget_cluster(&self) {
+        self.cluster.send_replace(None);
+        self.others.forget();
+        if let Some(users) = &self.clients.users {
+            users.set(None);
         }
     }
 
@@ -231,7 +236,7 @@ fn cluster_settings(settings: &Settings) -> Result<ClusterSettings, RunError> {
     })
 }
 
-fn plane_settings(settings: &Settings) -> PlaneSettings {
+pub(super) fn plane_settings(settings: &Settings) -> PlaneSettings {
     PlaneSettings {
         grace: Duration::from_millis(settings.grace_ms),
         unacked_bytes_max: settings.unacked_bytes_max as usize,
@@ -239,6 +244,8 @@ fn plane_settings(settings: &Settings) -> PlaneSettings {
         // Whoever lacks a message is voted out before it is forgotten: it is given the eviction time to take it,
         // and as much again until its last lease is over.
         ring_time: Duration::from_millis(3 * settings.eviction_ms),
+        recent_bytes_max: settings.recent_bytes_max as usize,
+        recent_time: Duration::from_millis(settings.recent_ms),
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::rc::Rc;
 
-use carillon_proto::peer::Publish;
+use carillon_proto::{
+    peer::Publish,
+    position::{Cursor, Position, Recent, Stamp},
+};
 
 use crate::{
     hub::ChannelKind,
-    mesh::{Local, Plane},
-    server::{Relay, Shard, Ticket},
+    mesh::{Local, Plane, PlaneSettings},
+    server::{Node, Relay, Shard, Ticket},
 };
 
 /// The node's clients, for the data plane.
@@ -18,8 +21,24 @@ impl Local for LocalClients {
     type Ticket = Ticket;
 
     fn deliver(&self, message: &Publish, slot: u64, number: u64) -> (u64, u32) {
-        let kind = if message.is_shard { ChannelKind::Shard } else { ChannelKind::Channel };
-        self.0.deliver(kind, &message.channel, &message.payload, Ticket::Peer { slot, number })
+        self.0.deliver(
+            kind_of(message.is_shard),
+            &message.channel,
+            &message.payload,
+            Ticket::Peer { slot, number },
+        )
+    }
+
+    fn wants_numbers(&self) -> bool {
+        self.0.node().wants_numbers()
+    }
+
+    fn deliver_numbered(&self, stamp: Stamp, is_shard: bool, channel: &[u8], payload: &[u8]) {
+        self.0.deliver_numbered(stamp, kind_of(is_shard), channel, payload);
+    }
+
+    fn tell_position(&self, position: Position) {
+        self.0.tell_position(position);
     }
 
     fn complete(&self, ticket: Ticket, receivers: u64) {
@@ -51,4 +70,26 @@ impl Relay for PlaneRelay {
     fn counted(&self, slot: u64, number: u64, receivers: u64) {
         self.0.counted(slot, number, receivers);
     }
+
+    fn position(&self) -> Position {
+        self.0.position()
+    }
+
+    fn recent(&self, cursor: &mut Cursor) -> Recent {
+        self.0.recent(cursor)
+    }
+}
+
+fn kind_of(is_shard: bool) -> ChannelKind {
+    if is_shard { ChannelKind::Shard } else { ChannelKind::Channel }
+}
+
+/// Gives a node that is in no cluster a data plane of its own as soon as a client asks for numbers.
+pub(super) fn set_lone_relay(node: &Node, settings: PlaneSettings) {
+    let relay = move |shard: &Rc<Shard>| {
+        let incarnation = rand::random_range(1..u64::MAX);
+        Rc::new(PlaneRelay(Plane::alone(LocalClients(Rc::clone(shard)), settings, incarnation)))
+            as Rc<dyn Relay>
+    };
+    node.set_lone_relay(relay);
 }

@@ -8,7 +8,7 @@ use super::{
     RunError,
     member::{self, MemberNode},
     operators::Operators,
-    ports, users,
+    plane, ports, users,
 };
 use crate::{
     admin::{Admin, Token},
@@ -57,6 +57,9 @@ impl Prepared {
         let users = users::start(&settings, &node, &disk, default).await?;
         if let Some(tls) = tls {
             let _ = node.tls.set(tls);
+        }
+        if !is_member {
+            plane::set_lone_relay(&node, member::plane_settings(&settings));
         }
         let shards = node.start()?;
         tracing::info!(
@@ -125,11 +128,13 @@ async fn run_member(
         member.node.stopped().await;
         member.leave(Duration::from_millis(settings.drain_ms)).await;
     };
-    tokio::select! {
+    let ended = tokio::select! {
         ended = member.run(&settings, disk) => ended,
         ended = member.keep_port(client_addrs) => ended.map_err(RunError::from),
         () = left => Ok(()),
-    }
+    };
+    member.forget_cluster();
+    ended
 }
 
 fn admin_token(path: &Path) -> Result<Token, RunError> {

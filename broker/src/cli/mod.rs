@@ -3,7 +3,6 @@
 //!
 //! Results go to standard output, one line each; everything else goes to standard error.
 
-mod backoff;
 mod bench;
 mod clients;
 mod command_line;
@@ -18,11 +17,13 @@ mod subscribe;
 use std::{
     fmt,
     io::{self, Write as _},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use carillon_client::{
-    Address, AddressError, ConnectError, Connection, ConnectionLost, Credentials, RequestError, Settings,
+    Address, AddressError, ClientError, ConnectError, Connection, ConnectionLost, Credentials, Network,
+    RequestError, Settings, Tls, TlsFileError,
 };
 use clap::Args;
 
@@ -42,7 +43,8 @@ pub const EXIT_USAGE: u8 = 64;
 /// The server to talk to, and as whom.
 #[derive(Args, Clone)]
 pub struct ServerSettings {
-    /// Server: `host:port`, `redis://[user:password@]host:port`, or `unix:///path`.
+    /// Server: `host:port`, `redis://[user:password@]host:port`, `rediss://` for TLS, or `unix:///path`; several with
+    /// commas are tried in turn.
     #[arg(
         long,
         env = "CARILLON_SERVER",
@@ -51,6 +53,9 @@ pub struct ServerSettings {
         value_name = "ADDR"
     )]
     pub server: String,
+    /// PEM file with the authorities to trust over TLS, instead of the system's.
+    #[arg(long, env = "CARILLON_CA_FILE", value_name = "PATH")]
+    pub ca_file: Option<PathBuf>,
     /// As whom.
     #[command(flatten)]
     pub login: LoginSettings,
@@ -99,6 +104,12 @@ pub enum CliError {
     /// The connection was lost.
     #[error(transparent)]
     Lost(#[from] ConnectionLost),
+    /// A subscription has come to nothing.
+    #[error(transparent)]
+    Client(Box<ClientError>),
+    /// `--ca-file` cannot be used.
+    #[error("--ca-file {0}")]
+    Tls(#[from] TlsFileError),
     /// Settings that do not go together.
     #[error("{0}")]
     Usage(String),
@@ -116,9 +127,36 @@ pub enum CliError {
     Output(io::Error),
 }
 
+impl From<ClientError> for CliError {
+    fn from(error: ClientError) -> Self {
+        Self::Client(Box::new(error))
+    }
+}
+
 impl ServerSettings {
-    fn address(&self) -> Result<Address, CliError> {
-        self.login.address(&self.server)
+    fn addresses(&self) -> Result<Vec<Address>, CliError> {
+        self.server.split(',').map(|server| self.login.address(server.trim())).collect()
+    }
+
+    fn network(&self) -> Result<Network, CliError> {
+        let ca_file = self.ca_file.as_deref().filter(|path| !path.as_os_str().is_empty());
+        Ok(match ca_file {
+            Some(path) => Network::with_tls(Tls::with_authorities(path)?),
+            None => Network::default(),
+        })
+    }
+
+    /// A connection to the first server that can be reached.
+    async fn connect(&self) -> Result<Connection, CliError> {
+        let network = self.network()?;
+        let mut last = None;
+        for address in self.addresses()? {
+            match Connection::open_over(&network, &address, Settings::default()).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = Some(error.into()),
+            }
+        }
+        Err(last.unwrap_or_else(|| CliError::Usage("--server names none".to_owned())))
     }
 }
 
@@ -173,9 +211,10 @@ pub fn run(name: &str, command: impl Future<Output = Result<(), CliError>>) -> E
         Err(error) => {
             tell(name, format_args!("{error}"));
             match error {
-                CliError::Address(_) | CliError::UserWithoutPassword(_) | CliError::Usage(_) => {
-                    ExitCode::from(EXIT_USAGE)
-                }
+                CliError::Address(_)
+                | CliError::UserWithoutPassword(_)
+                | CliError::Usage(_)
+                | CliError::Tls(_) => ExitCode::from(EXIT_USAGE),
                 _ => ExitCode::FAILURE,
             }
         }
@@ -198,10 +237,6 @@ fn end_on_signal(watching: std::sync::mpsc::Sender<()>) {
     });
 }
 
-async fn connect(address: &Address) -> Result<Connection, ConnectError> {
-    Connection::open(address, Settings::default()).await
-}
-
 /// A line on standard error; nobody is left to be told when that fails.
 fn tell(name: &str, text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "carillon {name}: {text}");
@@ -214,20 +249,22 @@ mod tests {
     fn settings(server: &str, username: &str, password: &str) -> ServerSettings {
         ServerSettings {
             server: server.into(),
+            ca_file: None,
             login: LoginSettings { username: Some(username.into()), password: Some(password.into()) },
         }
     }
 
     #[test]
     fn flags_and_variables_go_before_the_credentials_in_the_address() {
-        let credentials = |settings: ServerSettings| settings.address().expect("is valid").credentials;
+        let credentials =
+            |settings: ServerSettings| settings.addresses().expect("is valid").remove(0).credentials;
         let ann =
             |password: &str| Some(Credentials { username: Some("ann".into()), password: password.into() });
         assert_eq!(credentials(settings("redis://ann:a@broker", "", "")), ann("a"));
         assert_eq!(credentials(settings("redis://ann:a@broker", "", "b")), ann("b"));
         assert_eq!(credentials(settings("broker", "ann", "b")), ann("b"));
         assert_eq!(credentials(settings("broker", "", "")), None);
-        let error = settings("broker", "ann", "").address().expect_err("has no password");
+        let error = settings("broker", "ann", "").addresses().expect_err("has no password");
         assert!(matches!(error, CliError::UserWithoutPassword(_)));
     }
 

@@ -10,7 +10,7 @@ use carillon_client::{Connection, Reply};
 use clap::Args;
 use tokio::sync::mpsc;
 
-use super::{CliError, ServerSettings, connect};
+use super::{CliError, ServerSettings};
 
 /// Longest payload, in bytes: Redis's bound on a string. Most servers are set to less.
 const PAYLOAD_BYTES_MAX: u64 = 512 * 1024 * 1024;
@@ -38,16 +38,17 @@ pub struct PublishSettings {
 
 /// Publishes what the settings say, in order.
 pub async fn publish(settings: PublishSettings) -> Result<(), CliError> {
-    let address = settings.server.address()?;
+    // What is wrong with these is said before anything is read.
+    settings.server.addresses()?;
     if settings.lines {
-        return publish_lines(&connect(&address).await?, &settings).await;
+        return publish_lines(&settings.server.connect().await?, &settings).await;
     }
     let payload = match &settings.payload {
         Some(payload) => payload.as_bytes().to_vec(),
         // Read before connecting: a server may close a connection that is idle while someone types.
         None => read_payload(&mut io::stdin().lock())?,
     };
-    let connection = connect(&address).await?;
+    let connection = settings.server.connect().await?;
     let receivers = send(&connection, &settings, &payload).await?.receivers().await?;
     writeln!(io::stdout(), "{receivers}").map_err(CliError::Output)
 }

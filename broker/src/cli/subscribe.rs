@@ -4,18 +4,16 @@ use std::{
     ffi::OsString,
     io::{self, BufWriter, Stdout, Write as _},
     os::unix::ffi::OsStrExt as _,
-    time::{Instant, SystemTime},
+    sync::Arc,
 };
 
-use carillon_client::{Address, ConnectionLost, Message, RequestError, Subscriber, SubscriptionKind};
+use carillon_client::{
+    Address, Client, ClientError, ClientSettings, Event, Message, Subscription, SubscriptionKind,
+};
 use clap::Args;
 use humantime::format_rfc3339_millis;
 
-use super::{
-    CliError, ServerSettings,
-    backoff::{self, Backoff},
-    connect, line, tell,
-};
+use super::{CliError, ServerSettings, line, tell};
 
 const NAME: &str = "sub";
 
@@ -47,73 +45,35 @@ pub struct SubscribeSettings {
 
 /// Prints messages until there are as many as asked for, or an error ends it.
 pub async fn subscribe(settings: SubscribeSettings) -> Result<(), CliError> {
-    let address = settings.server.address()?;
-    let mut printer = Printer::new(&settings);
-    let mut subscriber = subscriber(&address, &settings).await?;
-    tell(NAME, format_args!("subscribed at {address}"));
-    let mut backoff = Backoff::new();
-    loop {
-        let since = Instant::now();
-        let Some(lost) = printer.print_all(&mut subscriber).await? else { return Ok(()) };
-        if settings.no_reconnect {
-            return Err(lost.into());
-        }
-        tell(NAME, format_args!("{lost}; connecting again"));
-        // A server that ends every connection at once must not be asked ever faster.
-        if since.elapsed() > backoff::LONGEST {
-            backoff = Backoff::new();
-        }
-        subscriber = subscribe_again(&address, &settings, &mut backoff).await?;
-        let (from, to) = (format_rfc3339_millis(lost.last_heard), format_rfc3339_millis(SystemTime::now()));
-        tell(
-            NAME,
-            format_args!("subscribed again at {address}; messages from {from} to {to} may have been missed"),
-        );
-    }
-}
-
-async fn subscriber(address: &Address, settings: &SubscribeSettings) -> Result<Subscriber, CliError> {
+    let addresses = settings.server.addresses()?;
+    let names: Vec<String> = addresses.iter().map(Address::to_string).collect();
+    let at = names.join(",");
+    // Whoever has just typed the address wants to know at once what is wrong with it.
+    drop(settings.server.connect().await?);
+    let client = Client::with(addresses, Arc::new(settings.server.network()?), ClientSettings::default());
     let kind = match (settings.pattern, settings.shard) {
         (true, _) => SubscriptionKind::Pattern,
         (_, true) => SubscriptionKind::Shard,
         _ => SubscriptionKind::Channel,
     };
     let names = settings.names.iter().map(|name| name.as_bytes());
-    Ok(connect(address).await?.subscriber(kind, names).await?)
-}
-
-async fn subscribe_again(
-    address: &Address,
-    settings: &SubscribeSettings,
-    backoff: &mut Backoff,
-) -> Result<Subscriber, CliError> {
-    let mut told = String::new();
+    let mut subscription = client.subscription().names(kind, names).open().await?;
+    tell(NAME, format_args!("subscribed at {at}"));
+    let mut printer = Printer::new(&settings);
     loop {
-        let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-        tokio::time::sleep(backoff.wait(random)).await;
-        match subscriber(address, settings).await {
-            Ok(subscriber) => return Ok(subscriber),
-            Err(error) if is_permanent(&error) => return Err(error),
-            // The same reason is said once, however long it lasts.
-            Err(error) => {
-                let reason = error.to_string();
-                if reason != told {
-                    tell(NAME, format_args!("{reason}; trying again"));
-                    told = reason;
-                }
+        match printer.print_messages(&mut subscription).await? {
+            None => return Ok(()),
+            Some(Event::Interrupted(lost)) if settings.no_reconnect => return Err(lost.into()),
+            Some(Event::Interrupted(lost)) => tell(NAME, format_args!("{lost}; connecting again")),
+            Some(Event::Unreachable(error)) => tell(NAME, format_args!("{error}; trying again")),
+            Some(Event::Resumed) => tell(NAME, format_args!("subscribed again at {at}; nothing was missed")),
+            Some(Event::Gap(gap)) => {
+                let (from, to) = (format_rfc3339_millis(gap.since), format_rfc3339_millis(gap.until));
+                let missed = format_args!("messages from {from} to {to} may have been missed");
+                tell(NAME, format_args!("subscribed again at {at}; {missed}"));
             }
+            Some(_) => {}
         }
-    }
-}
-
-/// Whether trying again is of no use.
-fn is_permanent(error: &CliError) -> bool {
-    match error {
-        CliError::Connect(error) => error.is_permanent(),
-        CliError::Request(RequestError::Refused { reply, .. }) => {
-            ["NOPERM", "NOAUTH", "ERR"].iter().any(|code| reply.starts_with(code))
-        }
-        _ => false,
     }
 }
 
@@ -129,17 +89,21 @@ impl Printer {
         Self { output: BufWriter::new(io::stdout()), form, left: settings.count }
     }
 
-    /// Prints until the connection is lost, which it returns; `None` when enough have been printed.
-    async fn print_all(&mut self, subscriber: &mut Subscriber) -> Result<Option<ConnectionLost>, CliError> {
+    /// Prints until something else comes, which it returns; `None` when enough have been printed.
+    async fn print_messages(&mut self, subscription: &mut Subscription) -> Result<Option<Event>, CliError> {
         loop {
-            let message = if let Some(message) = subscriber.next_now() {
-                message
+            let event = if let Some(event) = subscription.next_now() {
+                event
             } else {
                 // Nothing more has arrived: now whoever reads the output shall have it.
                 self.output.flush().map_err(CliError::Output)?;
-                match subscriber.next().await {
-                    Ok(message) => message,
-                    Err(lost) => return Ok(Some(lost)),
+                subscription.next().await.unwrap_or(Err(ClientError::Stopped))
+            };
+            let message = match event? {
+                Event::Message(message) => message,
+                other => {
+                    self.output.flush().map_err(CliError::Output)?;
+                    return Ok(Some(other));
                 }
             };
             self.output.write_all((self.form)(&message).as_bytes()).map_err(CliError::Output)?;

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use carillon_proto::peer::{RaftRequest, reply, request};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{ClusterNode, Condition, Ended, Identity, node::Membership};
 use crate::{
@@ -59,7 +59,9 @@ impl ClusterNode {
         times: RaftTimes,
         events: &mut mpsc::UnboundedReceiver<PlaneEvent>,
     ) -> Result<Ended, StartError> {
-        let accepting = tokio::spawn(Arc::clone(self).accept());
+        // Ended with this future, also when nobody waits for it any more.
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(self).accept());
         // As the first node, it may have been killed before its first entry was written.
         let (identity, forms) = if let Some(identity) = Identity::load(disk)? {
             (identity.clone(), identity.node == 1)
@@ -78,15 +80,10 @@ impl ClusterNode {
         if forms {
             self.form(&raft, cluster_id).await.map_err(StartError::Form)?;
         }
-        let tasks = [
-            accepting,
-            tokio::spawn(Arc::clone(self).keep_links()),
-            tokio::spawn(Arc::clone(self).lead()),
-            tokio::spawn(Arc::clone(self).pass_views_on()),
-        ];
-        let ended = self.live(events).await;
-        tasks.iter().for_each(tokio::task::JoinHandle::abort);
-        Ok(ended)
+        tasks.spawn(Arc::clone(self).keep_links());
+        tasks.spawn(Arc::clone(self).lead());
+        tasks.spawn(Arc::clone(self).pass_views_on());
+        Ok(self.live(events).await)
     }
 
     async fn form(&self, raft: &RaftNode, cluster_id: String) -> Result<(), WriteError> {

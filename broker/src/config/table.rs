@@ -259,6 +259,19 @@ settings! {
         why: Some("one thread serves what a Redis serves, and what needs no other thread is cheapest"),
         redis: Some("io-threads"),
     }
+    /// Bytes of recent messages of each node that are kept for clients that come back and go on where they were; 0 for
+    /// none beyond what the nodes need themselves.
+    recent_bytes_max: u64 = 32 * MIB, {
+        group: Group::Node,
+        kind: Kind::Bytes { min: 0, max: TIB },
+        why: Some("as much as may wait for a client that is there"),
+    }
+    /// Milliseconds for which these are kept.
+    recent_ms: u64 = 15_000, {
+        group: Group::Node,
+        kind: Kind::Number { min: 1, max: MS_MAX },
+        why: Some("a client is back within a few seconds, or was away for long"),
+    }
     /// UDP address for other nodes; without it the node is on its own.
     peer_addr: Option<SocketAddr> = None, {
         group: Group::Cluster,

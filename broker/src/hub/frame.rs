@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use carillon_proto::resp::{Encoder, Protocol};
+use carillon_proto::{
+    position::Stamp,
+    resp::{Encoder, Protocol},
+};
 
 use super::outbox::{BufferPool, Outbox};
 
@@ -72,6 +75,37 @@ impl MessageFrame {
             encoder.bulk(pattern);
         }
         encoder.bulk(channel);
+        self.encode_payload(payload);
+    }
+
+    /// Encodes a message with its number, for a connection that gets it by these subscriptions: patterns, and `None` for
+    /// the channel itself. Else as [`encode`](Self::encode).
+    pub(super) fn encode_positioned(
+        &mut self,
+        head: &str,
+        stamp: &Stamp,
+        by: &[Option<&[u8]>],
+        (channel, payload): (&[u8], &[u8]),
+    ) {
+        self.head.clear();
+        let mut encoder = Encoder::new(&mut self.head, Protocol::Resp3);
+        encoder.push(6);
+        encoder.bulk(head);
+        encoder.bulk(stamp.origin.to_string());
+        encoder.integer(stamp.number);
+        encoder.array(by.len());
+        for pattern in by {
+            match pattern {
+                Some(pattern) => encoder.bulk(pattern),
+                None => encoder.null(),
+            }
+        }
+        encoder.bulk(channel);
+        self.encode_payload(payload);
+    }
+
+    fn encode_payload(&mut self, payload: &[u8]) {
+        let mut encoder = Encoder::new(&mut self.head, Protocol::Resp2);
         if payload.len() < SHARED_BYTES_MIN {
             encoder.bulk(payload);
             return;

@@ -47,6 +47,13 @@ impl IdSet {
         }
     }
 
+    pub(super) fn contains(&self, id: usize) -> bool {
+        match self {
+            Self::Many(many) => many.places.contains_key(&(id as u32)),
+            _ => self.as_slice().contains(&(id as u32)),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.as_slice().len()
     }
@@ -130,6 +137,7 @@ mod tests {
                 } else {
                     prop_assert_eq!(ids.remove(id), expected.remove(&id));
                 }
+                prop_assert_eq!(ids.contains(id), expected.contains(&id));
                 prop_assert_eq!(ids.len(), expected.len());
                 prop_assert_eq!(ids.is_empty(), expected.is_empty());
                 prop_assert_eq!(&ids.iter().collect::<BTreeSet<_>>(), &expected);

@@ -10,6 +10,8 @@ mod glob;
 mod id_set;
 mod outbox;
 mod patterns;
+mod positioned;
+mod tables;
 mod topics;
 
 #[cfg(test)]
@@ -20,13 +22,7 @@ use bytes::Bytes;
 use carillon_proto::resp::{Encoder, Protocol};
 use slab::Slab;
 
-use self::{
-    frame::MessageFrame,
-    id_set::IdSet,
-    outbox::BufferPool,
-    patterns::Patterns,
-    topics::{TopicId, Topics},
-};
+use self::{frame::MessageFrame, id_set::IdSet, outbox::BufferPool, tables::Tables, topics::TopicId};
 pub use self::{glob::Glob, outbox::Outbox};
 
 /// A connection's place in its shard's hub. Reused after the connection is gone.
@@ -81,8 +77,20 @@ struct Client {
     outbox: Outbox,
     protocol: Protocol,
     is_dirty: bool,
+    positioned: Positioned,
     /// Most connections of most applications only publish, or only hold a few subscriptions.
     subscriptions: Option<Box<Subscriptions>>,
+}
+
+/// Whether a connection gets its messages with their numbers, from the data plane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Positioned {
+    #[default]
+    No,
+    /// It gets them as they come.
+    Live,
+    /// It is given recent ones first.
+    Replaying,
 }
 
 #[derive(Debug, Default)]
@@ -133,9 +141,12 @@ impl SubscriptionCounts {
 #[derive(Debug)]
 pub struct Hub {
     clients: Slab<Client>,
-    channels: Topics,
-    shard_channels: Topics,
-    patterns: Patterns,
+    tables: Tables,
+    /// Those of connections that get their messages with their numbers. They are counted with the others, and delivered
+    /// to when the number is known.
+    positioned: Tables,
+    /// How many there are of these.
+    positioned_subscriptions: usize,
     /// Connections with something new in their outbox, in the order in which it came.
     dirty: Vec<Seat>,
     pool: BufferPool,
@@ -150,9 +161,9 @@ impl Hub {
     pub fn new(hasher: RandomState) -> Self {
         Self {
             clients: Slab::new(),
-            channels: Topics::new(hasher.clone()),
-            shard_channels: Topics::new(hasher.clone()),
-            patterns: Patterns::new(hasher.clone()),
+            tables: Tables::new(&hasher),
+            positioned: Tables::new(&hasher),
+            positioned_subscriptions: 0,
             dirty: Vec::new(),
             pool: BufferPool::default(),
             frame: MessageFrame::default(),
@@ -192,45 +203,33 @@ impl Hub {
 
     /// Subscribes `seat` to `name`. False when it already was.
     pub fn subscribe(&mut self, seat: Seat, kind: SubscriptionKind, name: &[u8]) -> bool {
-        let id = match kind {
-            SubscriptionKind::Channel => self.channels.intern(name),
-            SubscriptionKind::Pattern => self.patterns.intern(name),
-            SubscriptionKind::ShardChannel => self.shard_channels.intern(name),
-        };
-        let hasher = &self.hasher;
+        let is_positioned = self.clients[seat].positioned != Positioned::No;
+        let tables = if is_positioned { &mut self.positioned } else { &mut self.tables };
+        let id = tables.intern(kind, name);
         let subscriptions = self.clients[seat].subscriptions.get_or_insert_default();
-        if !subscriptions.of(kind).insert(id, hasher) {
+        if !subscriptions.of(kind).insert(id, &self.hasher) {
             return false;
         }
         subscriptions.bytes += SUBSCRIPTION_BYTES + name.len();
         self.subscription_bytes += SUBSCRIPTION_BYTES + name.len();
-        match kind {
-            SubscriptionKind::Channel => self.channels.add(id, seat),
-            SubscriptionKind::Pattern => self.patterns.add(id, seat),
-            SubscriptionKind::ShardChannel => self.shard_channels.add(id, seat),
-        }
+        self.positioned_subscriptions += usize::from(is_positioned);
+        tables.add(kind, id, seat);
         true
     }
 
     /// Ends the subscription of `seat` to `name`. False when there was none.
     pub fn unsubscribe(&mut self, seat: Seat, kind: SubscriptionKind, name: &[u8]) -> bool {
-        let id = match kind {
-            SubscriptionKind::Channel => self.channels.find(name),
-            SubscriptionKind::Pattern => self.patterns.find(name),
-            SubscriptionKind::ShardChannel => self.shard_channels.find(name),
-        };
-        let Some(id) = id else { return false };
+        let is_positioned = self.clients[seat].positioned != Positioned::No;
+        let tables = if is_positioned { &mut self.positioned } else { &mut self.tables };
+        let Some(id) = tables.find(kind, name) else { return false };
         let Some(subscriptions) = &mut self.clients[seat].subscriptions else { return false };
         if !subscriptions.of(kind).remove(id) {
             return false;
         }
         subscriptions.bytes -= SUBSCRIPTION_BYTES + name.len();
         self.subscription_bytes -= SUBSCRIPTION_BYTES + name.len();
-        match kind {
-            SubscriptionKind::Channel => self.channels.remove(id, seat),
-            SubscriptionKind::Pattern => self.patterns.remove(id, seat),
-            SubscriptionKind::ShardChannel => self.shard_channels.remove(id, seat),
-        }
+        self.positioned_subscriptions -= usize::from(is_positioned);
+        tables.remove(kind, id, seat);
         true
     }
 
@@ -245,28 +244,25 @@ impl Hub {
         seat: Seat,
         kind: SubscriptionKind,
     ) -> impl DoubleEndedIterator<Item = &[u8]> {
-        let own = self.clients[seat].subscriptions.as_deref();
-        own.into_iter().flat_map(move |own| {
+        let client = &self.clients[seat];
+        let tables = if client.positioned == Positioned::No { &self.tables } else { &self.positioned };
+        client.subscriptions.as_deref().into_iter().flat_map(move |own| {
             let ids = match kind {
                 SubscriptionKind::Channel => &own.channels,
                 SubscriptionKind::Pattern => &own.patterns,
                 SubscriptionKind::ShardChannel => &own.shard_channels,
             };
-            ids.iter().map(move |id| match kind {
-                SubscriptionKind::Channel => self.channels.name(id),
-                SubscriptionKind::Pattern => self.patterns.name(id),
-                SubscriptionKind::ShardChannel => self.shard_channels.name(id),
-            })
+            ids.iter().map(move |id| tables.name(kind, id))
         })
     }
 
     /// Who gets what is published to `channel`, each with the name or pattern by which it does.
     pub fn subscribers(&self, kind: ChannelKind, channel: &[u8]) -> Vec<(Vec<u8>, Seat)> {
-        let topics = self.topics(kind);
-        let direct = topics.find(channel).map(|id| (channel, topics.subscribers(id)));
-        let patterns = (kind == ChannelKind::Channel).then(|| self.patterns.matching(channel));
-        let found = direct.into_iter().chain(patterns.into_iter().flatten());
-        found.flat_map(|(by, seats)| seats.iter().map(|seat| (by.to_vec(), seat))).collect()
+        let found =
+            [&self.tables, &self.positioned].into_iter().flat_map(|tables| tables.hearing(kind, channel));
+        let all = found
+            .flat_map(|(by, seats)| seats.iter().map(move |seat| (by.unwrap_or(channel).to_vec(), seat)));
+        all.collect()
     }
 
     /// Puts a message into the outbox of each of its subscribers and returns their number. A connection that
@@ -274,7 +270,7 @@ impl Hub {
     pub fn publish(&mut self, kind: ChannelKind, channel: &[u8], payload: &[u8]) -> u64 {
         let mut receivers = 0;
         self.frame.clear();
-        if let Some(id) = self.topics(kind).find(channel) {
+        if let Some(id) = self.tables.topics(kind).find(channel) {
             let head = match kind {
                 ChannelKind::Channel => "message",
                 ChannelKind::Shard => "smessage",
@@ -282,18 +278,17 @@ impl Hub {
             self.frame.encode(head, None, channel, payload);
             receivers += self.deliver(kind, id);
         }
-        if kind == ChannelKind::Channel && !self.patterns.is_empty() {
+        if kind == ChannelKind::Channel && !self.tables.patterns.is_empty() {
             receivers += self.publish_to_patterns(channel, payload);
+        }
+        if self.positioned_subscriptions > 0 {
+            receivers += self.positioned.count(kind, channel);
         }
         receivers
     }
 
     fn deliver(&mut self, kind: ChannelKind, id: TopicId) -> u64 {
-        let topics = match kind {
-            ChannelKind::Channel => &self.channels,
-            ChannelKind::Shard => &self.shard_channels,
-        };
-        let seats = topics.subscribers(id);
+        let seats = self.tables.topics(kind).subscribers(id);
         for seat in seats.iter() {
             deliver_one(&mut self.clients[seat], seat, &self.frame, &mut self.pool, &mut self.dirty);
         }
@@ -302,7 +297,7 @@ impl Hub {
 
     fn publish_to_patterns(&mut self, channel: &[u8], payload: &[u8]) -> u64 {
         let mut receivers = 0;
-        for (pattern, seats) in self.patterns.matching(channel) {
+        for (pattern, seats) in self.tables.patterns.matching(channel) {
             self.frame.encode("pmessage", Some(pattern), channel, payload);
             for seat in seats.iter() {
                 deliver_one(&mut self.clients[seat], seat, &self.frame, &mut self.pool, &mut self.dirty);
@@ -361,13 +356,6 @@ impl Hub {
     /// Throws away what waits for `seat`, whose connection is about to be closed.
     pub fn discard_outbox(&mut self, seat: Seat) {
         self.clients[seat].outbox.discard(&mut self.pool);
-    }
-
-    fn topics(&self, kind: ChannelKind) -> &Topics {
-        match kind {
-            ChannelKind::Channel => &self.channels,
-            ChannelKind::Shard => &self.shard_channels,
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{Nanos, Ring};
+use super::{Age, Nanos, Ring};
 
 /// Where a message of an origin stands with this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +26,8 @@ pub struct Inbound {
     /// Receivers of the last messages up to that one, as long as these are in the ring: the acknowledgement may get
     /// lost with its stream.
     acked_counts: VecDeque<u64>,
-    /// How far the ring reached at the last two ticks of its clock.
-    marks: [u64; 2],
-    marked: Nanos,
+    age: Age,
     ring_bytes_max: usize,
-    ring_time: Nanos,
 }
 
 impl Inbound {
@@ -41,10 +38,8 @@ impl Inbound {
             unacked: VecDeque::new(),
             acked: first - 1,
             acked_counts: VecDeque::new(),
-            marks: [first; 2],
-            marked: 0,
+            age: Age::new(first, ring_time),
             ring_bytes_max,
-            ring_time,
         }
     }
 
@@ -68,10 +63,10 @@ impl Inbound {
     }
 
     /// Keeps the next message, which `receivers` local subscribers were sent by now, while `legs` shards have
-    /// still to tell their number. Returns its number.
-    pub fn push(&mut self, frame: Bytes, receivers: u64, legs: u32) -> u64 {
+    /// still to tell their number. It came as number `arrival` of all. Returns its number.
+    pub fn push(&mut self, frame: Bytes, arrival: u64, receivers: u64, legs: u32) -> u64 {
         self.unacked.push_back((receivers, legs));
-        let number = self.ring.push(frame);
+        let number = self.ring.push(frame, arrival);
         self.ring.forget_above(self.ring_bytes_max);
         self.forget_counts();
         number
@@ -109,6 +104,11 @@ impl Inbound {
         self.acked_counts.drain(..self.acked_counts.len().saturating_sub(held));
     }
 
+    /// What is held.
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
     /// The frames from `first` on, for a survivor that lacks them; `None` when they are gone.
     pub fn frames_from(&self, first: u64) -> Option<impl Iterator<Item = &Bytes>> {
         self.ring.from(first)
@@ -116,12 +116,8 @@ impl Inbound {
 
     /// Forgets what is older than the ring's time, give or take as much again.
     pub fn age(&mut self, now: Nanos) {
-        if now.saturating_sub(self.marked) < self.ring_time {
-            return;
-        }
-        self.ring.forget_before(self.marks[0]);
-        self.marks = [self.marks[1], self.ring.next()];
-        self.marked = now;
+        let Some(first) = self.age.tick(now, self.ring.next()) else { return };
+        self.ring.forget_before(first);
         self.forget_counts();
         self.acked_counts.shrink_to(2 * self.acked_counts.len());
     }
@@ -135,8 +131,8 @@ mod tests {
     fn messages_are_taken_once_and_acknowledged_in_order() {
         let mut inbound = Inbound::new(7, 1000, 100);
         assert_eq!(inbound.arrival(7), Some(Arrival::Next));
-        assert_eq!(inbound.push("a".into(), 1, 2), 7);
-        assert_eq!(inbound.push("b".into(), 5, 0), 8);
+        assert_eq!(inbound.push("a".into(), 0, 1, 2), 7);
+        assert_eq!(inbound.push("b".into(), 1, 5, 0), 8);
         assert_eq!(inbound.arrival(8), Some(Arrival::Duplicate));
         assert_eq!(inbound.arrival(10), None);
         let mut receivers = Vec::new();
@@ -155,7 +151,7 @@ mod tests {
         let mut inbound = Inbound::new(5, 25, 100);
         let mut receivers = Vec::new();
         for count in 1..=4 {
-            inbound.push(Bytes::from_static(&[0; 10]), count, 0);
+            inbound.push(Bytes::from_static(&[0; 10]), 0, count, 0);
             inbound.take_ack(&mut receivers);
         }
         assert_eq!(inbound.counts_after(7).collect::<Vec<_>>(), [4]);
@@ -168,7 +164,7 @@ mod tests {
     fn old_messages_are_forgotten_by_bytes_and_by_time() {
         let mut inbound = Inbound::new(1, 25, 100);
         for _ in 0..3 {
-            inbound.push(Bytes::from_static(&[0; 10]), 0, 0);
+            inbound.push(Bytes::from_static(&[0; 10]), 0, 0, 0);
         }
         assert!(inbound.frames_from(1).is_none());
         assert_eq!(inbound.frames_from(2).map(Iterator::count), Some(2));

@@ -1,6 +1,7 @@
 //! The data plane: every message goes straight from the node where it was published to every other node of the
 //! view. See `DESIGN.md` beside this file.
 
+mod age;
 mod inbound;
 mod links;
 mod outbound;
@@ -9,6 +10,8 @@ pub mod quic;
 mod ring;
 mod view;
 
+use age::Age;
+pub use age::RecentBounds;
 pub use inbound::{Arrival, Inbound};
 pub use links::Links;
 pub use outbound::{Completion, Nanos, Outbound};

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{Ring, View};
+use super::{Age, RecentBounds, Ring, View};
 
 /// Nanoseconds on a clock that the caller chooses and never turns back.
 pub type Nanos = u64;
@@ -49,11 +49,17 @@ pub struct Outbound<T> {
     voters: Vec<u64>,
     grace: Nanos,
     unacked_bytes_max: usize,
+    /// The first message that is not answered or that a peer lacks. Those before are kept for clients that come back.
+    needed: u64,
+    /// Bytes of the messages from there on.
+    needed_bytes: usize,
+    recent_bytes_max: usize,
+    age: Age,
 }
 
 impl<T> Outbound<T> {
     /// Nothing published yet, in a view of this node alone. The first message will be number 1.
-    pub fn new(node: u64, grace: Nanos, unacked_bytes_max: usize) -> Self {
+    pub fn new(node: u64, grace: Nanos, unacked_bytes_max: usize, recent: RecentBounds) -> Self {
         Self {
             ring: Ring::new(1),
             pending: VecDeque::new(),
@@ -62,6 +68,10 @@ impl<T> Outbound<T> {
             voters: vec![node],
             grace,
             unacked_bytes_max,
+            needed: 1,
+            needed_bytes: 0,
+            recent_bytes_max: recent.bytes_max,
+            age: Age::new(1, recent.time),
         }
     }
 
@@ -89,13 +99,26 @@ impl<T> Outbound<T> {
         self.forget_acked();
     }
 
-    /// Numbers and keeps a message. Returns its number.
-    pub fn publish(&mut self, frame: Bytes, ticket: T, now: Nanos) -> u64 {
+    /// Numbers and keeps a message, which came as number `arrival` of all. Returns its number.
+    pub fn publish(&mut self, frame: Bytes, arrival: u64, ticket: T, now: Nanos) -> u64 {
+        self.needed_bytes += frame.len();
         self.pending.push_back(Pending { ticket, receivers: 0, published: now });
         for peer in &mut self.peers {
             peer.behind_since.get_or_insert(now);
         }
-        self.ring.push(frame)
+        self.ring.push(frame, arrival)
+    }
+
+    /// What is held.
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Forgets what is too old for clients that come back.
+    pub fn age(&mut self, now: Nanos) {
+        if let Some(first) = self.age.tick(now, self.ring.next()) {
+            self.ring.forget_before(first.min(self.needed));
+        }
     }
 
     /// The number of the oldest message that is not answered; of the next one if all are.
@@ -198,12 +221,12 @@ impl<T> Outbound<T> {
 
     /// Whether publishers must wait: some peer of the view has too much still to acknowledge.
     pub fn is_full(&self) -> bool {
-        self.ring.bytes() > self.unacked_bytes_max
+        self.needed_bytes > self.unacked_bytes_max
     }
 
     /// Whether publishers may go on after they had to wait.
     pub fn has_room(&self) -> bool {
-        self.ring.bytes() <= self.unacked_bytes_max / 2
+        self.needed_bytes <= self.unacked_bytes_max / 2
     }
 
     /// The peers that have not acknowledged anything new for at least `time`, though there was something.
@@ -214,7 +237,7 @@ impl<T> Outbound<T> {
             .map(|peer| (peer.node, peer.incarnation))
     }
 
-    /// Number of messages that a peer has not acknowledged.
+    /// Messages that a peer has not acknowledged.
     pub fn lag(&self, node: u64) -> u64 {
         let last = self.last();
         self.peers.iter().find(|peer| peer.node == node).map_or(0, |peer| last - peer.acked)
@@ -238,8 +261,13 @@ impl<T> Outbound<T> {
     }
 
     fn forget_acked(&mut self) {
-        let needed = self.peers.iter().map(|peer| peer.acked + 1).min().unwrap_or(u64::MAX);
-        self.ring.forget_before(needed.min(self.first_unanswered()));
+        let lacked = self.peers.iter().map(|peer| peer.acked + 1).min();
+        let needed = lacked.unwrap_or(u64::MAX).min(self.first_unanswered());
+        while self.needed < needed {
+            self.needed_bytes -= self.ring.get(self.needed).map_or(0, Bytes::len);
+            self.needed += 1;
+        }
+        self.ring.forget_above(self.recent_bytes_max.max(self.needed_bytes));
     }
 }
 
@@ -250,7 +278,7 @@ mod tests {
     const GRACE: Nanos = 50;
 
     fn outbound(peers: &[u64], voters: &[u64]) -> Outbound<u32> {
-        let mut outbound = Outbound::new(1, GRACE, 1000);
+        let mut outbound = Outbound::new(1, GRACE, 1000, RecentBounds { bytes_max: 0, time: 1 });
         install(&mut outbound, peers, voters);
         outbound
     }
@@ -269,8 +297,8 @@ mod tests {
     #[test]
     fn a_publish_is_answered_with_the_receivers_of_all_once_all_have_it() {
         let mut outbound = outbound(&[2, 3], &[1, 2, 3]);
-        outbound.publish("a".into(), 100, 0);
-        outbound.publish("b".into(), 101, 0);
+        outbound.publish("a".into(), 0, 100, 0);
+        outbound.publish("b".into(), 0, 101, 0);
         assert!(outbound.ack(2, 20, 2, &[1, 2], 1));
         assert!(completed(&mut outbound, 1).is_empty(), "node 3 keeps up and is waited for");
         assert!(outbound.ack(3, 30, 1, &[4], 2));
@@ -283,16 +311,16 @@ mod tests {
     #[test]
     fn after_the_grace_a_majority_is_enough_and_the_laggard_is_not_waited_for_until_it_is_back() {
         let mut outbound = outbound(&[2, 3], &[1, 2, 3]);
-        outbound.publish("a".into(), 100, 0);
+        outbound.publish("a".into(), 0, 100, 0);
         assert!(outbound.ack(2, 20, 1, &[1], 1));
         assert!(completed(&mut outbound, GRACE - 1).is_empty());
         assert_eq!(completed(&mut outbound, GRACE), [(100, 1)]);
-        outbound.publish("b".into(), 101, GRACE);
+        outbound.publish("b".into(), 0, 101, GRACE);
         assert!(outbound.ack(2, 20, 2, &[1], GRACE));
         assert_eq!(completed(&mut outbound, GRACE), [(101, 1)], "without a grace of its own");
         assert_eq!(outbound.laggards(GRACE, GRACE).collect::<Vec<_>>(), [(3, 30)]);
         assert!(outbound.ack(3, 30, 2, &[1, 1], GRACE + 1));
-        outbound.publish("c".into(), 102, GRACE + 2);
+        outbound.publish("c".into(), 0, 102, GRACE + 2);
         assert!(outbound.ack(2, 20, 3, &[1], GRACE + 2));
         assert!(
             completed(&mut outbound, GRACE + 2).is_empty(),
@@ -303,7 +331,7 @@ mod tests {
     #[test]
     fn without_a_majority_no_publish_is_answered() {
         let mut outbound = outbound(&[2, 3], &[1, 2, 3]);
-        outbound.publish("a".into(), 100, 0);
+        outbound.publish("a".into(), 0, 100, 0);
         assert!(completed(&mut outbound, 1000 * GRACE).is_empty());
         install(&mut outbound, &[], &[1, 2, 3]);
         assert!(completed(&mut outbound, 1000 * GRACE).is_empty(), "a view alone does not make a majority");
@@ -315,7 +343,7 @@ mod tests {
     fn a_newcomer_owes_what_is_not_answered_and_a_returning_peer_what_it_lacks() {
         let mut outbound = outbound(&[2], &[1, 2]);
         for ticket in 100..103 {
-            outbound.publish("a".into(), ticket, 0);
+            outbound.publish("a".into(), 0, ticket, 0);
         }
         assert!(outbound.ack(2, 20, 1, &[0], 1));
         assert_eq!(completed(&mut outbound, 1), [(100, 0)]);
@@ -332,7 +360,7 @@ mod tests {
     fn a_node_alone_keeps_nothing_that_is_answered() {
         let mut outbound = outbound(&[], &[1]);
         for ticket in 0..100 {
-            outbound.publish(Bytes::from_static(&[0; 100]), ticket, 0);
+            outbound.publish(Bytes::from_static(&[0; 100]), 0, ticket, 0);
             assert_eq!(completed(&mut outbound, 0), [(ticket, 0)]);
         }
         assert!(!outbound.is_full());
@@ -340,9 +368,31 @@ mod tests {
     }
 
     #[test]
+    fn what_all_have_is_kept_for_clients_that_come_back_and_holds_no_publisher_up() {
+        let recent = RecentBounds { bytes_max: 2500, time: 10 };
+        let mut outbound = Outbound::new(1, GRACE, 1000, recent);
+        install(&mut outbound, &[2], &[1, 2]);
+        for number in 1..=30 {
+            outbound.publish(Bytes::from_static(&[0; 100]), number, 0, 0);
+            assert!(outbound.ack(2, 20, number, &[0], 0));
+            completed(&mut outbound, 0);
+        }
+        assert_eq!((outbound.ring.first(), outbound.ring.bytes()), (6, 2500));
+        assert!(!outbound.is_full() && outbound.has_room());
+        for number in 31..=41 {
+            outbound.publish(Bytes::from_static(&[0; 100]), number, 0, 0);
+        }
+        assert!(outbound.is_full(), "what is not acknowledged does");
+        for now in [100, 110, 120] {
+            outbound.age(now);
+        }
+        assert_eq!(outbound.ring.first(), 31, "age does not take what the peer needs");
+    }
+
+    #[test]
     fn an_acknowledgement_of_the_future_is_refused() {
         let mut outbound = outbound(&[2], &[1, 2]);
-        outbound.publish("a".into(), 100, 0);
+        outbound.publish("a".into(), 0, 100, 0);
         assert!(!outbound.ack(2, 20, 2, &[1, 1], 1));
         assert!(!outbound.ack(2, 20, 1, &[1, 1], 1), "more counts than messages");
         assert!(outbound.ack(9, 90, 7, &[], 1), "a node outside the view is not listened to");

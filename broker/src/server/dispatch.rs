@@ -12,6 +12,7 @@ use super::{
     connection::{Connection, Deferred},
     objection::{Objection, denial, objection},
     pause::Paused,
+    replay::Replay,
 };
 use crate::hub::{Seat, SubscriptionKind};
 
@@ -21,6 +22,8 @@ pub(crate) enum Flow {
     Continue,
     /// Its answer takes other shards.
     Defer(Deferred),
+    /// It is answered when the client has got what it has missed.
+    Replay(Replay),
     /// It ends the connection.
     Close(CloseReason),
 }
@@ -100,7 +103,7 @@ pub(crate) fn run_queued<'a>(
 
 /// A command is done once it is answered; one that is deferred is not yet.
 fn done(connection: &Connection, flow: Flow) -> Flow {
-    if !matches!(flow, Flow::Defer(_)) {
+    if !matches!(flow, Flow::Defer(_) | Flow::Replay(_)) {
         connection.session.borrow_mut().command_done();
     }
     flow

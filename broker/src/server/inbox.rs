@@ -3,6 +3,7 @@
 use std::{rc::Rc, sync::Mutex};
 
 use bytes::Bytes;
+use carillon_proto::position::Stamp;
 use tokio::sync::Notify;
 
 use super::{Shard, stream::Socket};
@@ -51,6 +52,8 @@ pub(crate) type Action = Box<dyn FnOnce(&Rc<Shard>) + Send>;
 pub(crate) enum Envelope {
     /// A message for its subscribers, to be answered with their number.
     Deliver(Message, Ticket),
+    /// A message with its number, for those who get it so. They are counted already.
+    DeliverNumbered(Message, Stamp),
     /// A message for the other nodes, which go about it from the first shard.
     Relay(Message, Ticket),
     /// The answer: one leg of a publish is complete.
@@ -67,6 +70,7 @@ impl std::fmt::Debug for Envelope {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Deliver(..) => "Deliver",
+            Self::DeliverNumbered(..) => "DeliverNumbered",
             Self::Relay(..) => "Relay",
             Self::Delivered(..) => "Delivered",
             Self::Adopt(_) => "Adopt",

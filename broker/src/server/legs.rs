@@ -1,6 +1,10 @@
 //! The legs of a publish: this shard, the other shards, the other nodes.
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use super::{
     Node, Relay, Shard,
@@ -23,7 +27,7 @@ impl Shard {
         self.stats().published.add(1);
         self.note_delivered(receivers);
         let mut legs = self.hand_to_shards(kind, channel, payload, ticket);
-        if self.node.is_member {
+        if self.node.has_relay.load(Ordering::Relaxed) {
             legs += 1;
             self.hand_to_nodes(kind, channel, payload, ticket);
         }

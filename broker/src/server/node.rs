@@ -16,7 +16,7 @@ use ahash::RandomState;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::{
-    Census, CloseReason, Directory, Gate, LiveSettings, Shard, ShardStats, Tls,
+    Census, CloseReason, Directory, Gate, LiveSettings, Relay, Shard, ShardStats, Tls,
     access::Access,
     addresses::Addresses,
     inbox::{Envelope, Inbox},
@@ -26,6 +26,17 @@ use super::{
 
 /// How long a stopping node waits for its last connections.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(8);
+
+/// What makes a relay.
+struct LoneRelay(Box<MakeRelay>);
+
+type MakeRelay = dyn Fn(&Rc<Shard>) -> Rc<dyn Relay> + Send + Sync;
+
+impl std::fmt::Debug for LoneRelay {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("LoneRelay")
+    }
+}
 
 /// How a node treats its clients.
 #[derive(Debug)]
@@ -60,6 +71,13 @@ pub struct Node {
     pub(crate) pause: Pause,
     /// Whether there may be other nodes.
     pub is_member: bool,
+    /// Whether publishes go through the first shard's [`Relay`](super::Relay): on a member of a cluster always, on
+    /// another node from the first client on that wants its messages with their numbers.
+    pub(super) has_relay: AtomicBool,
+    /// What gives a node that is in no cluster a relay, on the first shard's thread; set once.
+    lone_relay: OnceLock<LoneRelay>,
+    /// Shards with connections that get their messages with their numbers.
+    pub(super) positioned: AtomicU64,
     /// Whether the node may act for its clients.
     pub gate: Gate,
     /// How the other nodes' subscriptions are asked for; set once, on a member of a cluster.
@@ -95,6 +113,9 @@ impl Node {
             inboxes: (0..shards).map(|_| Inbox::default()).collect(),
             pause: Pause::default(),
             is_member,
+            has_relay: AtomicBool::new(is_member),
+            lone_relay: OnceLock::new(),
+            positioned: AtomicU64::new(0),
             gate: if is_member { Gate::of_member() } else { Gate::of_single_node() },
             census: OnceLock::new(),
             access: Access::default(),
@@ -174,6 +195,26 @@ impl Node {
         self.gate.close();
         // The shards look at the gate whenever they have something to send; these have nothing, and must look, too.
         self.on_each_shard(|shard| shard.schedule_flush());
+    }
+
+    /// Says how a node that is in no cluster gets a relay, should it need one. The first word counts.
+    pub fn set_lone_relay(&self, relay: impl Fn(&Rc<Shard>) -> Rc<dyn Relay> + Send + Sync + 'static) {
+        let _ = self.lone_relay.set(LoneRelay(Box::new(relay)));
+    }
+
+    /// Gives the node its relay, if it is to have one and has none. On the first shard's thread.
+    pub(super) fn start_lone_relay(&self, shard: &Rc<Shard>) {
+        if let Some(relay) = self.lone_relay.get()
+            && !self.has_relay.load(Ordering::SeqCst)
+        {
+            shard.set_relay(relay.0(shard));
+            self.has_relay.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether some clients get their messages with their numbers.
+    pub fn wants_numbers(&self) -> bool {
+        self.positioned.load(Ordering::Relaxed) != 0
     }
 
     /// Lets publishers go on, or makes them wait, for other nodes to catch up.

@@ -15,6 +15,7 @@ use super::{
     connection::{Connection, Deferred},
     dispatch::{self, Flow},
     pause::Paused,
+    replay::{self, Replay},
     shard::READ_BYTES,
 };
 
@@ -46,6 +47,7 @@ enum Stop {
     /// It has caused so many deliveries that they are to leave before it causes more.
     TurnIsOver,
     Deferred(Deferred),
+    Replay(Replay),
     Close(CloseReason),
 }
 
@@ -114,20 +116,33 @@ impl<'a> Reader<'a> {
             Stop::Paused => self.wait_for_the_end_of_the_pause().await,
             Stop::Deferred(deferred) => {
                 let reply = deferred.await;
-                if let Some(error) = reply.strip_prefix(b"-") {
-                    self.shard.stats().count_error(error);
+                self.answer(&reply);
+            }
+            Stop::Replay(replay) => {
+                if let Some(reply) = replay::run(self, replay).await {
+                    self.answer(&reply);
+                } else if self.connection.closing.get().is_none() {
+                    // The node is in no view any more; it closes its clients.
+                    return Some(CloseReason::Fenced);
                 }
-                if self.connection.session.borrow().wants_reply() {
-                    self.shard.hub.borrow_mut().append(self.connection.seat, &reply);
-                    self.shard.schedule_flush();
-                }
-                self.connection.session.borrow_mut().command_done();
             }
             Stop::MustWait => self.wait_for_room().await,
             Stop::TurnIsOver => tokio::task::yield_now().await,
             Stop::Close(reason) => return Some(reason),
         }
         None
+    }
+
+    /// The reply to a command that took a while.
+    fn answer(&self, reply: &[u8]) {
+        if let Some(error) = reply.strip_prefix(b"-") {
+            self.shard.stats().count_error(error);
+        }
+        if self.connection.session.borrow().wants_reply() {
+            self.shard.hub.borrow_mut().append(self.connection.seat, reply);
+            self.shard.schedule_flush();
+        }
+        self.connection.session.borrow_mut().command_done();
     }
 
     fn has_queued(&self) -> bool {
@@ -293,6 +308,7 @@ impl<'a> Reader<'a> {
             match flow {
                 Flow::Continue => {}
                 Flow::Defer(deferred) => return (used, Stop::Deferred(deferred)),
+                Flow::Replay(replay) => return (used, Stop::Replay(replay)),
                 Flow::Close(reason) => return (used, Stop::Close(reason)),
             }
         }

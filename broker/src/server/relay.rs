@@ -1,5 +1,7 @@
 //! The rest of the cluster, as a shard sees it.
 
+use carillon_proto::position::{Cursor, Position, Recent};
+
 use super::inbox::Ticket;
 use crate::hub::ChannelKind;
 
@@ -15,4 +17,10 @@ pub trait Relay: std::fmt::Debug {
 
     /// A shard has delivered message `number` of the origin in `slot`.
     fn counted(&self, slot: u64, number: u64, receivers: u64);
+
+    /// How far this node is.
+    fn position(&self) -> Position;
+
+    /// The next recent messages behind `cursor`, which is moved on. To be asked again until it tells an end.
+    fn recent(&self, cursor: &mut Cursor) -> Recent;
 }

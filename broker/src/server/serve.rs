@@ -43,6 +43,7 @@ impl Drop for Departure<'_> {
             self.shard.stats().closed[CloseReason::Panic.index()].add(1);
         }
         end_subscriptions(self.shard, self.connection);
+        self.shard.set_positioned(self.connection, false);
         self.shard.leave(self.connection.seat);
     }
 }

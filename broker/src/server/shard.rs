@@ -55,6 +55,8 @@ pub struct Shard {
     flusher: RefCell<Option<Waker>>,
     /// The way to other nodes; on the first shard of a node that has any.
     pub(super) relay: RefCell<Option<Rc<dyn Relay>>>,
+    /// Connections that get their messages with their numbers.
+    pub(super) positioned: Cell<usize>,
     /// How often this shard has closed its connections because the node was fenced.
     fences: Cell<u64>,
     has_work: Cell<bool>,
@@ -90,6 +92,7 @@ impl Shard {
             outgoing: RefCell::new((0..node.settings.shards).map(|_| Vec::new()).collect()),
             flusher: RefCell::default(),
             relay: RefCell::default(),
+            positioned: Cell::new(0),
             fences: Cell::new(0),
             has_work: Cell::new(false),
             turn: Cell::default(),
@@ -277,6 +280,9 @@ impl Shard {
                     self.hub.borrow_mut().publish(message.kind, &message.channel, &message.payload);
                 self.note_delivered(receivers);
                 self.outgoing.borrow_mut()[ticket.shard()].push(Envelope::Delivered(ticket, receivers));
+            }
+            Envelope::DeliverNumbered(message, stamp) => {
+                self.deliver_numbered_here(&stamp, message.kind, &message.channel, &message.payload);
             }
             Envelope::Relay(message, ticket) => {
                 if let Some(relay) = &*self.relay.borrow() {

@@ -117,7 +117,8 @@ impl CommandTable {
 }
 
 /// The first words of errors, in the order in which INFO tells their numbers.
-pub(crate) const ERROR_CODES: [&str; 6] = ["ERR", "EXECABORT", "NOAUTH", "NOPERM", "NOPROTO", "WRONGPASS"];
+pub(crate) const ERROR_CODES: [&str; 7] =
+    ["ERR", "EXECABORT", "GAP", "NOAUTH", "NOPERM", "NOPROTO", "WRONGPASS"];
 
 impl ShardStats {
     /// Notes an error reply that begins with its code.

@@ -113,6 +113,11 @@ impl Node {
         self.environment.extend(more);
     }
 
+    /// One more flag, from the next start on.
+    pub fn add_flag(&mut self, flag: &str, value: &str) {
+        self.flags.extend([flag.to_owned(), value.to_owned()]);
+    }
+
     /// Another data folder, from the next start on.
     pub fn set_data(&mut self, data: PathBuf) {
         self.set_flag("--data-dir", &data.display().to_string());

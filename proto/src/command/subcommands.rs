@@ -2,7 +2,7 @@
 
 use super::{
     Categories as C, CommandId, CommandSpec, Flags as F,
-    table::{ALL_NODES, ALL_SHARDS, ALWAYS, ANY_ORDER, ASKING, OPERATOR, SESSION, VARYING, row},
+    table::{ALL_NODES, ALL_SHARDS, ALWAYS, ANY_ORDER, ASKING, OPERATOR, SESSION, SUBSCRIBING, VARYING, row},
 };
 
 pub(super) const ACL: &[CommandSpec] = &[
@@ -57,6 +57,11 @@ pub(super) const ACL: &[CommandSpec] = &[
         "Tells the name of the user of this connection.",
     ),
 ];
+
+pub(super) const CARILLON: &[CommandSpec] =
+    &[row(CommandId::CarillonSubscribe, "carillon|subscribe", -5, SUBSCRIBING.and(F::NO_MULTI))
+        .doc("pubsub", "7.2.0", "Subscribes, with numbered messages, from where the client was.")
+        .cost("O(N), N names given and recent messages looked at")];
 
 pub(super) const CLIENT: &[CommandSpec] = &[
     client(CommandId::ClientGetname, "client|getname", 2, SESSION).doc(

@@ -2,7 +2,7 @@
 
 use super::{
     Categories as C, Channels, CommandSpec, Flags as F,
-    subcommands::{ACL, CLIENT, COMMAND, CONFIG, FUNCTION, PUBSUB, SCRIPT},
+    subcommands::{ACL, CARILLON, CLIENT, COMMAND, CONFIG, FUNCTION, PUBSUB, SCRIPT},
 };
 
 macro_rules! ids {
@@ -22,7 +22,7 @@ macro_rules! ids {
 
 ids! {
     Acl, AclCat, AclDeluser, AclDryrun, AclGenpass, AclGetuser, AclHelp, AclList, AclLoad, AclLog, AclSave,
-    AclSetuser, AclUsers, AclWhoami, Auth, Client, ClientGetname, ClientHelp, ClientId, ClientInfo, ClientKill, ClientList, ClientNoEvict,
+    AclSetuser, AclUsers, AclWhoami, Auth, Carillon, CarillonSubscribe, Client, ClientGetname, ClientHelp, ClientId, ClientInfo, ClientKill, ClientList, ClientNoEvict,
     ClientNoTouch, ClientPause, ClientReply, ClientSetinfo, ClientSetname, ClientUnpause, Command, CommandCount,
     CommandDocs, CommandGetkeys, CommandHelp, CommandInfo, CommandList, Config, ConfigGet, ConfigHelp,
     ConfigResetstat, ConfigSet, Discard, Echo, Exec, Flushall, Flushdb, Function, FunctionFlush, Hello, Info,
@@ -67,7 +67,7 @@ pub(super) const SESSION: F = ALWAYS.and(F::NOSCRIPT);
 const HANDSHAKE: F = SESSION.and(F::FAST).and(F::NO_AUTH).and(F::ALLOW_BUSY);
 const TRANSACTION: F = SESSION.and(F::FAST).and(F::ALLOW_BUSY);
 pub(super) const OPERATOR: F = SESSION.and(F::ADMIN);
-const SUBSCRIBING: F = SESSION.and(F::PUBSUB);
+pub(super) const SUBSCRIBING: F = SESSION.and(F::PUBSUB);
 const PUBLISHING: F = ALWAYS.and(F::PUBSUB).and(F::FAST);
 pub(super) const ASKING: F = ALWAYS.and(F::PUBSUB);
 
@@ -91,6 +91,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         "1.0.0",
         "Authenticates the connection with a password, or a user and a password.",
     ),
+    row(CommandId::Carillon, "carillon", -2, F::NONE)
+        .doc("pubsub", "7.2.0", "Commands that Redis does not have.")
+        .cost("Depends on subcommand.")
+        .with_subcommands(CARILLON),
     row(CommandId::Client, "client", -2, F::NONE)
         .doc("connection", "2.4.0", "Commands about the connections of this node.")
         .cost("Depends on subcommand.")

@@ -5,7 +5,10 @@
 //! the stream carries [`Ack`]s.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use prost::{
+    Message as _,
+    encoding::{WireType, encode_key, encode_varint, encoded_len_varint},
+};
 
 /// Opens a data stream. The receiver takes it up once its own view holds both incarnations.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -96,6 +99,12 @@ pub fn encode_publish(is_shard: bool, channel: &[u8], payload: &[u8], buffer: &m
     }
 }
 
+/// Decodes a frame of [`encode_publish`].
+pub fn decode_publish(mut frame: Bytes) -> Result<Publish, prost::DecodeError> {
+    prost::decode_length_delimiter(&mut frame)?;
+    Publish::decode(frame)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,7 +118,9 @@ mod tests {
             let (channel, payload) = (Bytes::from(channel), Bytes::from(payload.repeat(200)));
             let mut buffer = BytesMut::new();
             encode_publish(is_shard, &channel, &payload, &mut buffer);
-            assert_eq!(buffer, encode_frame(&Publish { is_shard, channel, payload }));
+            let message = Publish { is_shard, channel, payload };
+            assert_eq!(buffer, encode_frame(&message));
+            assert_eq!(decode_publish(buffer.freeze()), Ok(message));
         }
     }
 }

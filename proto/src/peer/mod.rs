@@ -10,7 +10,7 @@ mod hello;
 mod rpc;
 mod users;
 
-pub use data::{Ack, DataOpen, DataStart, Position, Publish, encode_publish};
+pub use data::{Ack, DataOpen, DataStart, Position, Publish, decode_publish, encode_publish};
 pub use frame::{FrameError, FrameReader, encode_frame, encode_frame_to};
 pub use hello::{Hello, Verdict, Welcome, verdict};
 pub use rpc::{

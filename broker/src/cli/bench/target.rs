@@ -123,6 +123,7 @@ fn resolve(endpoint: &Endpoint) -> Result<(SockAddr, bool), CliError> {
             let addr = found.next().ok_or_else(|| failed(std::io::Error::other("it has no address")))?;
             Ok((addr.into(), addr.ip().is_loopback()))
         }
+        other => Err(CliError::Usage(format!("{other}: bench measures servers without TLS"))),
     }
 }
 

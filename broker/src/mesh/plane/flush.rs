@@ -8,13 +8,11 @@
 
 use std::{rc::Rc, time::Duration};
 
-use bytes::Buf as _;
 use carillon_proto::peer::{
-    FlushFetchReply, FlushFetchRequest, FlushQueryReply, FlushQueryRequest, Publish, reply, request,
+    FlushFetchReply, FlushFetchRequest, FlushQueryReply, FlushQueryRequest, decode_publish, reply, request,
 };
-use prost::Message as _;
 
-use super::{Key, Local, Plane, PlaneEvent};
+use super::{End, Key, Local, Plane, PlaneEvent};
 use crate::mesh::{Arrival, Inbound};
 
 /// How long one answer may take. The asked node waits for the view that is asked about.
@@ -48,6 +46,10 @@ impl<L: Local> Plane<L> {
             match self.attempt(key, &mut taken).await {
                 Attempt::Complete => {
                     tracing::info!(node = key.0, taken, "the messages of a node that has left are complete");
+                    if let Some(departed) = self.state.borrow_mut().departed.get_mut(&key) {
+                        departed.end = End::Reached;
+                    }
+                    self.tell_position();
                     return;
                 }
                 Attempt::Again => tokio::time::sleep(PAUSE).await,
@@ -160,17 +162,13 @@ impl<L: Local> Plane<L> {
             if !is_next {
                 continue;
             }
-            let mut content = frame.clone();
-            let message = match prost::decode_length_delimiter(&mut content) {
-                Ok(_) => Publish::decode(content.copy_to_bytes(content.remaining())),
-                Err(error) => Err(error),
-            };
-            let Ok(message) = message else { return false };
-            self.local.deliver(&message, NO_SLOT, number);
+            let Ok(message) = decode_publish(frame.clone()) else { return false };
+            self.deliver(key, number, &message, NO_SLOT);
             let mut state = self.state.borrow_mut();
+            let arrival = state.arrived();
             if let Some(inbound) = state.departed.get_mut(&key).and_then(|departed| departed.inbound.as_mut())
             {
-                inbound.push(frame, 0, 0);
+                inbound.push(frame, arrival, 0, 0);
             }
             *taken += 1;
         }

@@ -3,9 +3,12 @@
 //! It lives on one thread, that of the first shard, and keeps all its state there without locks. Other threads
 //! give it [`PlaneCommand`]s.
 
+mod alone;
 mod clockwork;
+mod command;
 mod flush;
 mod receive;
+mod recent;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -13,23 +16,24 @@ mod views;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fmt::Debug,
     rc::Rc,
     sync::Arc,
-    time::Duration,
 };
 
 use bytes::BytesMut;
-use carillon_proto::peer::{
-    DataOpen, FlushFetchReply, FlushFetchRequest, FlushQueryReply, FlushQueryRequest, Publish, encode_publish,
+use carillon_proto::{
+    peer::{Publish, encode_publish},
+    position::{Origin as PublishedAt, Position, Stamp},
 };
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Notify, mpsc, watch},
     task::AbortHandle,
 };
 
-use super::{Completion, Inbound, Links, Nanos, Outbound, View, quic::Channel};
+pub use self::command::{PlaneCommand, PlaneEvent, PlaneProgress, PlaneReport, PlaneSettings};
+use super::{Completion, Inbound, Links, Nanos, Outbound, View};
 use crate::clock;
 
 /// The clients of this node, as the data plane sees them.
@@ -41,6 +45,16 @@ pub trait Local: Debug + 'static {
     /// shards will still tell theirs through [`Plane::counted`].
     fn deliver(&self, message: &Publish, slot: u64, number: u64) -> (u64, u32);
 
+    /// Whether some clients get their messages with their numbers.
+    fn wants_numbers(&self) -> bool;
+
+    /// Delivers a message to those clients. They are counted by [`deliver`](Self::deliver), or where the message was
+    /// published.
+    fn deliver_numbered(&self, stamp: Stamp, is_shard: bool, channel: &[u8], payload: &[u8]);
+
+    /// Tells those clients how far this node is.
+    fn tell_position(&self, position: Position);
+
     /// The other nodes have a message, and sent it to this many subscribers.
     fn complete(&self, ticket: Self::Ticket, receivers: u64);
 
@@ -51,103 +65,16 @@ pub trait Local: Debug + 'static {
     fn set_full(&self, is_full: bool);
 }
 
-/// Bounds and times of the data plane.
-#[derive(Clone, Copy, Debug)]
-pub struct PlaneSettings {
-    /// How long a publish waits for a peer that does not answer.
-    pub grace: Duration,
-    /// Bytes that the slowest peer may have to acknowledge before publishers have to wait.
-    pub unacked_bytes_max: usize,
-    /// How long a peer may leave everything unacknowledged before the leader is told.
-    pub lag: Duration,
-    /// Messages older than this are forgotten.
-    pub ring_time: Duration,
-}
-
 /// Bytes of recent messages that are kept of each other node: what it may have unacknowledged, and some more, so
 /// that a hole can always be filled.
 const RING_EXTRA: usize = 2;
 
-/// What the data plane is told.
-#[derive(Debug)]
-pub enum PlaneCommand {
-    /// Begin anew, as this incarnation of this node.
-    Begin {
-        /// This node.
-        node: u64,
-        /// Its new incarnation.
-        incarnation: u64,
-    },
-    /// Take a view and its voters.
-    Install {
-        /// The view.
-        view: View,
-        /// The voters.
-        voters: Vec<u64>,
-    },
-    /// Stop: the node is fenced.
-    Fence,
-    /// Another node has opened a stream of messages.
-    Data {
-        /// Its first frame.
-        open: DataOpen,
-        /// The stream.
-        channel: Channel,
-    },
-    /// What is held of a node that has left. Asked once the view that it asks about is installed.
-    FlushQuery(FlushQueryRequest, oneshot::Sender<FlushQueryReply>),
-    /// What another node is missing of it; `None` if it is gone.
-    FlushFetch(FlushFetchRequest, oneshot::Sender<Option<FlushFetchReply>>),
-    /// Numbers for people.
-    Report(oneshot::Sender<PlaneReport>),
-}
-
-/// What the data plane tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlaneEvent {
-    /// A peer of the view does not keep up.
-    Lags {
-        /// The incarnation of this node that says so: what an earlier one has found is not true any more.
-        by: u64,
-        /// The peer.
-        node: u64,
-        /// Its incarnation.
-        incarnation: u64,
-    },
-    /// Messages of a node that has left cannot be had any more: this node must not go on as if nothing was.
-    Hole {
-        /// The incarnation of this node that misses them.
-        by: u64,
-        /// The node that has left.
-        node: u64,
-    },
-}
-
-/// How far the data plane is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PlaneProgress {
-    /// The incarnation for which it works.
-    pub incarnation: u64,
-    /// The view that is installed.
-    pub epoch: u64,
-    /// Whether every other member of it has told where it starts.
-    pub is_complete: bool,
-}
-
-/// Numbers of the data plane.
-#[derive(Clone, Debug, Default)]
-pub struct PlaneReport {
-    /// Messages published to other nodes by this incarnation.
-    pub published: u64,
-    /// Messages that are not answered yet.
-    pub unanswered: u64,
-    /// Messages received, by origin.
-    pub received: BTreeMap<u64, u64>,
-    /// Messages that each peer has not acknowledged.
-    pub lag: BTreeMap<u64, u64>,
-}
-
 type Key = (u64, u64);
+
+/// The origin of the messages of one incarnation of a node.
+fn origin(key: Key) -> PublishedAt {
+    PublishedAt { node: key.0, incarnation: key.1 }
+}
 
 /// One incarnation of another node, whose messages arrive here.
 #[derive(Debug)]
@@ -155,6 +82,8 @@ struct Origin {
     slot: u64,
     /// `None` until it has told where it starts.
     inbound: Option<Inbound>,
+    /// The first view in which this node has seen it.
+    seen_since: u64,
     /// Something can be acknowledged.
     acks: Rc<Notify>,
     /// The task that reads its stream.
@@ -166,10 +95,24 @@ struct Origin {
 struct Departed {
     inbound: Option<Inbound>,
     since: Nanos,
+    /// The first view in which this node has seen it.
+    seen_since: u64,
+    end: End,
     /// The voters that may have held what it published: those of the view that it was in last.
     holders: Vec<u64>,
     /// How many voters had to hold a message before it was answered.
     majority: usize,
+}
+
+/// What is known of the end of an incarnation that has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// This node does not listen to it any more, and has not asked what it lacks: it was fenced.
+    Unknown,
+    /// Others are still asked.
+    Asked,
+    /// All that there ever will be of it is here.
+    Reached,
 }
 
 /// One peer of the view, to which messages go.
@@ -187,6 +130,12 @@ struct State<T> {
     view: View,
     voters: Vec<u64>,
     outbound: Outbound<T>,
+    /// The first view that this incarnation is in.
+    in_since: u64,
+    /// Messages of all origins that have come to this node.
+    arrivals: u64,
+    /// What clients were told last of how far this node is.
+    told: Position,
     origins: HashMap<Key, Origin>,
     slots: HashMap<u64, Key>,
     next_slot: u64,
@@ -204,12 +153,20 @@ impl<T> State<T> {
 
     /// Keeps what is held of an incarnation that has left the view, or that this node has stopped listening to.
     /// `view` and `voters` are those of the time when it was there.
-    fn depart(&mut self, key: Key, inbound: Option<Inbound>, (view, voters): (&View, &[u64]), now: Nanos) {
+    fn depart(&mut self, key: Key, origin: Origin, (view, voters): (&View, &[u64]), now: Nanos) {
+        let Origin { inbound, seen_since, .. } = origin;
         if inbound.is_some() || !self.departed.contains_key(&key) {
             let holders = voters.iter().copied().filter(|voter| view.members.contains_key(voter)).collect();
             let majority = voters.len() / 2 + 1;
-            self.departed.insert(key, Departed { inbound, since: now, holders, majority });
+            let departed = Departed { inbound, since: now, seen_since, end: End::Unknown, holders, majority };
+            self.departed.insert(key, departed);
         }
+    }
+
+    /// A number for a message that has just come.
+    fn arrived(&mut self) -> u64 {
+        self.arrivals += 1;
+        self.arrivals
     }
 }
 
@@ -241,32 +198,7 @@ impl<L: Local> Plane<L> {
         events: mpsc::UnboundedSender<PlaneEvent>,
         progress: watch::Sender<PlaneProgress>,
     ) -> Rc<Self> {
-        let state = State {
-            node: 0,
-            incarnation: 0,
-            view: View::default(),
-            voters: Vec::new(),
-            outbound: Outbound::new(0, settings.grace.as_nanos() as Nanos, settings.unacked_bytes_max),
-            origins: HashMap::new(),
-            slots: HashMap::new(),
-            next_slot: 0,
-            departed: HashMap::new(),
-            targets: HashMap::new(),
-            encoded: BytesMut::new(),
-            has_published: false,
-        };
-        let plane = Rc::new(Self {
-            local,
-            links,
-            settings,
-            state: RefCell::new(state),
-            completions: RefCell::default(),
-            deadline: Notify::new(),
-            deadline_sleeps: Cell::new(false),
-            is_full: Cell::new(false),
-            events,
-            progress,
-        });
+        let plane = Self::new(local, links, settings, events, progress);
         let deadlines = tokio::task::spawn_local(Rc::clone(&plane).keep_deadlines());
         let ticks = tokio::task::spawn_local(Rc::clone(&plane).tick());
         let obedient = Rc::clone(&plane);
@@ -277,6 +209,45 @@ impl<L: Local> Plane<L> {
             ticks.abort();
         });
         plane
+    }
+
+    fn new(
+        local: L,
+        links: Arc<Links>,
+        settings: PlaneSettings,
+        events: mpsc::UnboundedSender<PlaneEvent>,
+        progress: watch::Sender<PlaneProgress>,
+    ) -> Rc<Self> {
+        let (grace, unacked) = (settings.grace.as_nanos() as Nanos, settings.unacked_bytes_max);
+        let state = State {
+            node: 0,
+            incarnation: 0,
+            view: View::default(),
+            voters: Vec::new(),
+            outbound: Outbound::new(0, grace, unacked, settings.recent()),
+            in_since: 0,
+            arrivals: 0,
+            told: Position::default(),
+            origins: HashMap::new(),
+            slots: HashMap::new(),
+            next_slot: 0,
+            departed: HashMap::new(),
+            targets: HashMap::new(),
+            encoded: BytesMut::new(),
+            has_published: false,
+        };
+        Rc::new(Self {
+            local,
+            links,
+            settings,
+            state: RefCell::new(state),
+            completions: RefCell::default(),
+            deadline: Notify::new(),
+            deadline_sleeps: Cell::new(false),
+            is_full: Cell::new(false),
+            events,
+            progress,
+        })
     }
 
     /// Takes a message of one of this node's clients.
@@ -292,12 +263,30 @@ impl<L: Local> Plane<L> {
         }
         encode_publish(is_shard, channel, payload, &mut state.encoded);
         let frame = state.encoded.split().freeze();
-        state.outbound.publish(frame, ticket, clock::now_ns());
+        let arrival = state.arrived();
+        let number = state.outbound.publish(frame, arrival, ticket, clock::now_ns());
         state.has_published = true;
-        if !self.is_full.get() && state.outbound.is_full() {
+        let me = (state.node, state.incarnation);
+        let is_full = state.outbound.is_full();
+        drop(state);
+        if !self.is_full.get() && is_full {
             self.is_full.set(true);
             self.local.set_full(true);
         }
+        if self.local.wants_numbers() {
+            let stamp = Stamp { origin: origin(me), number };
+            self.local.deliver_numbered(stamp, is_shard, channel, payload);
+        }
+    }
+
+    /// Delivers message `number` of another node. Returns what [`Local::deliver`] does.
+    fn deliver(&self, key: Key, number: u64, message: &Publish, slot: u64) -> (u64, u32) {
+        let counted = self.local.deliver(message, slot, number);
+        if self.local.wants_numbers() {
+            let stamp = Stamp { origin: origin(key), number };
+            self.local.deliver_numbered(stamp, message.is_shard, &message.channel, &message.payload);
+        }
+        counted
     }
 
     /// Sends what has been published in this turn.

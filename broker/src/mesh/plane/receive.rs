@@ -130,11 +130,12 @@ impl<L: Local> Plane<L> {
             Some(Arrival::Duplicate) => Ok(()),
             None => Err(PeerError::Protocol(format!("messages before {number} are missing"))),
             Some(Arrival::Next) => {
-                let (receivers, legs) = self.local.deliver(message, slot, number);
+                let (receivers, legs) = self.deliver(key, number, message, slot);
                 let mut state = self.state.borrow_mut();
+                let arrival = state.arrived();
                 let inbound = state.origins.get_mut(&key).and_then(|origin| origin.inbound.as_mut());
                 if let Some(inbound) = inbound {
-                    inbound.push(frame, receivers, legs);
+                    inbound.push(frame, arrival, receivers, legs);
                 }
                 Ok(())
             }

@@ -1,6 +1,9 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
-use carillon_proto::peer::Publish;
+use carillon_proto::{
+    peer::Publish,
+    position::{Cursor, Position, Stamp},
+};
 use tokio::{
     runtime::LocalOptions,
     sync::{mpsc, oneshot, watch},
@@ -9,10 +12,15 @@ use tokio::{
 use super::{Local, Plane, PlaneCommand, PlaneProgress, PlaneSettings};
 use crate::mesh::{Links, View};
 
+/// A message's number and its payload.
+type Numbered = (u64, Vec<u8>);
+
 /// Clients that note what was answered.
 #[derive(Debug, Default)]
 struct Clients {
     answered: Rc<RefCell<Vec<u32>>>,
+    wants_numbers: bool,
+    numbered: Rc<RefCell<Vec<Numbered>>>,
 }
 
 impl Local for Clients {
@@ -21,6 +29,16 @@ impl Local for Clients {
     fn deliver(&self, _message: &Publish, _slot: u64, _number: u64) -> (u64, u32) {
         (0, 0)
     }
+
+    fn wants_numbers(&self) -> bool {
+        self.wants_numbers
+    }
+
+    fn deliver_numbered(&self, stamp: Stamp, _is_shard: bool, _channel: &[u8], payload: &[u8]) {
+        self.numbered.borrow_mut().push((stamp.number, payload.to_vec()));
+    }
+
+    fn tell_position(&self, _position: Position) {}
 
     fn complete(&self, ticket: u32, _receivers: u64) {
         self.answered.borrow_mut().push(ticket);
@@ -38,6 +56,8 @@ const SETTINGS: PlaneSettings = PlaneSettings {
     unacked_bytes_max: 1024,
     lag: Duration::from_secs(1),
     ring_time: Duration::from_secs(1),
+    recent_bytes_max: 1024,
+    recent_time: Duration::from_secs(1),
 };
 
 /// A node that had been fenced, and was asking for its next view, once took a message of a connection that was about
@@ -71,5 +91,44 @@ fn a_message_from_before_the_fence_takes_no_number_of_the_next_incarnation() {
         plane.flush();
         assert_eq!(settle().await.published, 1);
         assert!(answered.borrow().is_empty(), "node 2 has nothing yet");
+    });
+}
+
+/// A node on its own numbers its messages as one of a cluster does, and gives them to who comes back.
+#[test]
+fn a_node_alone_gives_recent_messages_again() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    runtime.expect("a runtime").block_on(async {
+        let clients = Clients { wants_numbers: true, ..Clients::default() };
+        let (answered, numbered) = (Rc::clone(&clients.answered), Rc::clone(&clients.numbered));
+        let plane = Plane::alone(clients, SETTINGS, 7);
+        let position = plane.position();
+        for (ticket, payload) in [(1, "a"), (2, "b"), (3, "c")] {
+            plane.publish(false, b"news", payload.as_bytes(), ticket);
+        }
+        plane.flush();
+        assert_eq!(*answered.borrow(), [1, 2, 3]);
+        assert_eq!(numbered.borrow()[2], (3, b"c".to_vec()));
+        let mut cursor = Cursor::from(position.clone());
+        let recent = plane.recent(&mut cursor);
+        let numbers: Vec<u64> = recent.frames.iter().map(|(stamp, _)| stamp.number).collect();
+        assert_eq!((numbers, recent.gaps.len()), (vec![1, 2, 3], 0));
+        assert_eq!(recent.end, Some(plane.position()));
+        plane.publish(false, b"news", &[b'x'; 2000], 4);
+        plane.flush();
+        let recent = plane.recent(&mut Cursor::from(position.clone()));
+        let gap = recent.gaps[0];
+        assert_eq!((gap.first, gap.last, recent.frames.len()), (1, Some(4), 0), "all are gone");
+        // Once a node that had not heard of the newest view gave what came of a newcomer from its beginning, to a client
+        // that had had it from another node.
+        let ahead = Position { epoch: 2, ..position.clone() };
+        assert!(plane.recent(&mut Cursor::from(ahead)).is_early);
+        // Another life of the node: what was published in it is given, and what was in the other is unknown.
+        let plane = Plane::alone(Clients::default(), SETTINGS, 8);
+        plane.publish(false, b"news", b"d", 5);
+        let recent = plane.recent(&mut Cursor::from(position));
+        assert_eq!((recent.gaps[0].first, recent.gaps[0].last), (1, None));
+        assert_eq!(recent.frames.len(), 1);
     });
 }

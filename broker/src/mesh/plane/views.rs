@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use tokio::{sync::Notify, task::AbortHandle};
+use tokio::sync::Notify;
 
-use super::{Key, Local, Origin, Plane, PlaneProgress, RING_EXTRA, Target};
+use super::{End, Key, Local, Origin, Plane, PlaneProgress, RING_EXTRA, Target};
 use crate::{
     clock,
     mesh::{Inbound, Nanos, Outbound, View},
@@ -19,13 +19,14 @@ impl<L: Local> Plane<L> {
             state.node = node;
             state.incarnation = incarnation;
             let (grace, unacked) = (self.settings.grace.as_nanos() as Nanos, self.settings.unacked_bytes_max);
-            state.outbound = Outbound::new(node, grace, unacked);
+            state.outbound = Outbound::new(node, grace, unacked, self.settings.recent());
+            state.in_since = 0;
             state.slots.clear();
             let now = clock::now_ns();
             let (view, voters) = (state.view.clone(), state.voters.clone());
             for (key, origin) in std::mem::take(&mut state.origins) {
-                origin.reader.inspect(AbortHandle::abort);
-                state.depart(key, origin.inbound, (&view, &voters), now);
+                origin.reader.as_ref().inspect(|reader| reader.abort());
+                state.depart(key, origin, (&view, &voters), now);
             }
             state.targets.drain().for_each(|(_, target)| target.writer.abort());
             (view, voters)
@@ -51,6 +52,9 @@ impl<L: Local> Plane<L> {
             let voters_before = std::mem::replace(&mut state.voters, voters);
             if state.is_in() {
                 let now = clock::now_ns();
+                if state.in_since == 0 {
+                    state.in_since = state.view.epoch;
+                }
                 state.outbound.install(&state.view, state.voters.clone(), now);
                 let gone: Vec<Key> = state
                     .origins
@@ -61,11 +65,13 @@ impl<L: Local> Plane<L> {
                 for key in gone {
                     let Some(origin) = state.origins.remove(&key) else { continue };
                     state.slots.remove(&origin.slot);
-                    origin.reader.inspect(AbortHandle::abort);
-                    if origin.inbound.is_some() {
+                    origin.reader.as_ref().inspect(|reader| reader.abort());
+                    let has_started = origin.inbound.is_some();
+                    state.depart(key, origin, (&view_before, &voters_before), now);
+                    if has_started {
                         departed.push(key);
+                        state.departed.get_mut(&key).into_iter().for_each(|own| own.end = End::Asked);
                     }
-                    state.depart(key, origin.inbound, (&view_before, &voters_before), now);
                 }
                 state.targets.retain(|(node, inc), target| {
                     let stays = state.view.has(*node, *inc);
@@ -81,8 +87,8 @@ impl<L: Local> Plane<L> {
                         // Who comes in after this node owes it everything from its first message on. Who was
                         // there before has to say where it starts.
                         let inbound = was_in.then(|| self.new_inbound(1));
-                        let origin =
-                            Origin { slot: state.next_slot, inbound, acks: Rc::default(), reader: None };
+                        let (slot, seen_since) = (state.next_slot, state.view.epoch);
+                        let origin = Origin { slot, inbound, seen_since, acks: Rc::default(), reader: None };
                         state.slots.insert(state.next_slot, key);
                         state.origins.insert(key, origin);
                     }
@@ -98,12 +104,13 @@ impl<L: Local> Plane<L> {
             tokio::task::spawn_local(Rc::clone(self).complete_departed(key));
         }
         self.tell_progress();
+        self.tell_position();
         self.complete();
     }
 
     pub(super) fn new_inbound(&self, first: u64) -> Inbound {
-        let bytes = self.settings.unacked_bytes_max * RING_EXTRA;
-        Inbound::new(first, bytes, self.settings.ring_time.as_nanos() as Nanos)
+        let bytes = (self.settings.unacked_bytes_max * RING_EXTRA).max(self.settings.recent_bytes_max);
+        Inbound::new(first, bytes, self.settings.kept())
     }
 
     pub(super) fn tell_progress(&self) {

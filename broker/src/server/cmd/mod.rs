@@ -1,6 +1,7 @@
 //! The handlers of commands, by what they are about.
 
 mod acl;
+mod carillon;
 mod client;
 mod config;
 mod describe;
@@ -52,6 +53,7 @@ pub(super) fn run(call: &Call<'_>, id: Id) -> Flow {
         Id::AclSetuser => acl::setuser(call),
         Id::AclUsers => acl::users(call),
         Id::AclWhoami => acl::whoami(call),
+        Id::CarillonSubscribe => carillon::subscribe(call),
         Id::Select => session::select(call),
         Id::Quit => session::quit(call),
         Id::Reset => session::reset(call),
@@ -91,7 +93,7 @@ pub(super) fn run(call: &Call<'_>, id: Id) -> Flow {
         }
         Id::Unwatch => call.ok(),
         // Their arity demands a subcommand, so they never get here themselves.
-        Id::Acl | Id::Client | Id::Config | Id::Function | Id::Pubsub | Id::Script => {
+        Id::Acl | Id::Carillon | Id::Client | Id::Config | Id::Function | Id::Pubsub | Id::Script => {
             call.error("ERR syntax error")
         }
     }

@@ -80,6 +80,9 @@ pub(super) fn hello(call: &Call<'_>) -> Flow {
     if access::needs_auth(call.shard, call.connection) {
         return call.error(HELLO_NEEDS_AUTH);
     }
+    if protocol == Some(Protocol::Resp2) && call.shard.hub.borrow().is_positioned(call.connection.seat) {
+        return call.error("ERR after CARILLON SUBSCRIBE a connection speaks RESP3; RESET ends it");
+    }
     if let Some(protocol) = protocol {
         call.connection.session.borrow_mut().protocol = protocol;
         call.shard.hub.borrow_mut().set_protocol(call.connection.seat, protocol);
@@ -145,6 +148,7 @@ pub(super) fn reset(call: &Call<'_>) -> Flow {
     for kind in SubscriptionKind::ALL {
         dispatch::unsubscribe_all(call.shard, seat, kind, |_| {});
     }
+    call.shard.set_positioned(call.connection, false);
     let mut session = call.connection.session.borrow_mut();
     if session.is_monitor {
         call.shard.remove_monitor(seat);

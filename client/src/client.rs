@@ -1,0 +1,201 @@
+//! A client of several servers that are one, as its users hold it.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::{sync::mpsc, time::Instant};
+
+use crate::{
+    Address, AddressError, ClientError, ClientSettings, ConnectError, Connection, Network, RequestError,
+    SubscriptionBuilder, Transport, Value,
+    dialer::{Backoff, Dialer},
+    session::{self, Order},
+};
+
+/// A client of a Carillon cluster, or of any server that speaks Redis's pub/sub; clones share it.
+///
+/// It connects when it has something to do: once for all requests, and once for all subscriptions, so that a subscription
+/// that is not read holds up no request. When a connection is lost it takes the next server. Subscriptions go on by
+/// themselves and tell what they may have missed; requests are not repeated.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    dialer: Arc<Dialer>,
+    settings: ClientSettings,
+    /// The connection for requests. Locked while it is made, so that many who wait make one.
+    requests: tokio::sync::Mutex<Option<Connection>>,
+    session: Mutex<Option<mpsc::UnboundedSender<Order>>>,
+    next_subscription: AtomicU64,
+}
+
+impl Client {
+    /// A client of the servers in `addresses`, separated by commas; each in a form of [`Address`]. A name stands for all
+    /// of its addresses. Connects to none yet.
+    pub fn new(addresses: &str) -> Result<Self, AddressError> {
+        let addresses: Result<Vec<Address>, AddressError> =
+            addresses.split(',').map(|one| one.trim().parse()).collect();
+        Ok(Self::with(addresses?, Arc::new(Network::default()), ClientSettings::default()))
+    }
+
+    /// A client with settings, and with streams that `transport` makes.
+    pub fn with(addresses: Vec<Address>, transport: Arc<dyn Transport>, settings: ClientSettings) -> Self {
+        let backoff = Backoff { min: settings.backoff_min, max: settings.backoff_max };
+        let dialer = Arc::new(Dialer::new(addresses, transport, settings.connection, backoff));
+        let inner = Inner {
+            dialer,
+            settings,
+            requests: tokio::sync::Mutex::default(),
+            session: Mutex::default(),
+            next_subscription: AtomicU64::new(1),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Publishes to a channel and returns the number of subscribers that received it, in the whole cluster.
+    ///
+    /// Publishes that run at the same time are pipelined. Nothing is sent twice: after
+    /// [`Unanswered`](ClientError::Unanswered) it is not known whether the message was published. Dropped before it is
+    /// done, it has published nothing or all.
+    pub async fn publish(
+        &self,
+        channel: impl AsRef<[u8]>,
+        payload: impl AsRef<[u8]>,
+    ) -> Result<u64, ClientError> {
+        self.count([b"publish", channel.as_ref(), payload.as_ref()]).await
+    }
+
+    /// Publishes to a shard channel, else like [`publish`](Self::publish).
+    pub async fn spublish(
+        &self,
+        channel: impl AsRef<[u8]>,
+        payload: impl AsRef<[u8]>,
+    ) -> Result<u64, ClientError> {
+        self.count([b"spublish", channel.as_ref(), payload.as_ref()]).await
+    }
+
+    /// Sends a command and waits for its reply, else like [`publish`](Self::publish).
+    pub async fn request<A: AsRef<[u8]>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Value, ClientError> {
+        let args: Vec<A> = args.into_iter().collect();
+        let reply = self.sent(args.iter().map(AsRef::as_ref).collect::<Vec<_>>()).await?;
+        reply.value().await.map_err(after_sending)
+    }
+
+    /// Subscribes to channels, with the client's settings. See [`subscription`](Self::subscription).
+    pub async fn subscribe<N: AsRef<[u8]>>(
+        &self,
+        channels: impl IntoIterator<Item = N>,
+    ) -> Result<crate::Subscription, ClientError> {
+        self.subscription().channels(channels).open().await
+    }
+
+    /// Subscribes to patterns, with the client's settings. See [`subscription`](Self::subscription).
+    pub async fn psubscribe<N: AsRef<[u8]>>(
+        &self,
+        patterns: impl IntoIterator<Item = N>,
+    ) -> Result<crate::Subscription, ClientError> {
+        self.subscription().patterns(patterns).open().await
+    }
+
+    /// A subscription to be described and opened. All subscriptions of a client share one connection.
+    pub fn subscription(&self) -> SubscriptionBuilder {
+        SubscriptionBuilder::new(self.clone(), &self.inner.settings)
+    }
+
+    async fn count(&self, args: [&[u8]; 3]) -> Result<u64, ClientError> {
+        let reply = self.sent(args.to_vec()).await?;
+        reply.receivers().await.map_err(after_sending)
+    }
+
+    /// Sends a command on a connection that takes it.
+    async fn sent(&self, args: Vec<&[u8]>) -> Result<crate::Reply, ClientError> {
+        let deadline = Instant::now() + self.inner.settings.patience;
+        loop {
+            let connection = self.connection(deadline).await?;
+            match connection.send(args.iter()).await {
+                Ok(reply) => return Ok(reply),
+                // It was lost before it took the command.
+                Err(RequestError::Lost(lost)) => self.inner.dialer.failed(&lost.endpoint.to_string()),
+                Err(error) => return Err(ClientError::Request(error)),
+            }
+        }
+    }
+
+    async fn connection(&self, deadline: Instant) -> Result<Connection, ClientError> {
+        let mut place = self.inner.requests.lock().await;
+        if let Some(connection) = place.as_ref().filter(|connection| !connection.is_lost()) {
+            return Ok(connection.clone());
+        }
+        let connection = connect(&self.inner.dialer, deadline, self.inner.settings.patience).await?;
+        *place = Some(connection.clone());
+        Ok(connection)
+    }
+
+    /// The task that keeps the subscriptions, which is started with the first.
+    pub(crate) fn session(&self) -> mpsc::UnboundedSender<Order> {
+        let mut session = self.inner.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = session.as_ref().filter(|orders| !orders.is_closed()) {
+            return running.clone();
+        }
+        let (orders, taken) = mpsc::unbounded_channel();
+        session::start(Arc::clone(&self.inner.dialer), taken);
+        *session = Some(orders.clone());
+        orders
+    }
+
+    pub(crate) fn next_subscription(&self) -> u64 {
+        self.inner.next_subscription.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn settings(&self) -> &ClientSettings {
+        &self.inner.settings
+    }
+}
+
+/// Connects to some server, again and again, until the time is over or it is of no use.
+async fn connect(
+    dialer: &Dialer,
+    deadline: Instant,
+    patience: std::time::Duration,
+) -> Result<Connection, ClientError> {
+    let mut failures = 0;
+    let mut last = None;
+    loop {
+        let error = match tokio::time::timeout_at(deadline, dialer.connect()).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) if error.is_permanent() => return Err(ClientError::Refused(Arc::new(error))),
+            Ok(Err(error)) => Arc::new(error),
+            Err(_) => return Err(out_of_patience(last, patience)),
+        };
+        let pause = Instant::now() + dialer.backoff.pause(failures);
+        if pause >= deadline {
+            return Err(out_of_patience(Some(error), patience));
+        }
+        last = Some(error);
+        failures += 1;
+        tokio::time::sleep_until(pause).await;
+    }
+}
+
+fn out_of_patience(last: Option<Arc<ConnectError>>, patience: std::time::Duration) -> ClientError {
+    let last = last.unwrap_or_else(|| {
+        let source = std::io::ErrorKind::TimedOut.into();
+        Arc::new(ConnectError::Unreachable { endpoint: crate::Endpoint::Unix("".into()), source })
+    });
+    ClientError::NoServer { patience, last }
+}
+
+fn after_sending(error: RequestError) -> ClientError {
+    match error {
+        RequestError::Lost(lost) => ClientError::Unanswered(lost),
+        error => ClientError::Request(error),
+    }
+}

@@ -1,0 +1,38 @@
+//! The bounds of a client.
+
+use std::time::Duration;
+
+use crate::{Settings, SlowReader};
+
+/// The bounds of a client, each with a default that suits servers on the same network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientSettings {
+    /// The bounds of each of its connections.
+    pub connection: Settings,
+    /// How long publishing and subscribing may wait for a server that can be reached. Default: 30 seconds, longer than
+    /// any failover, and than the restart of a machine's service.
+    pub patience: Duration,
+    /// First pause when no server could be reached. It doubles, and is between half and all of that. Default: 50 ms, less
+    /// than a restart takes.
+    pub backoff_min: Duration,
+    /// Longest pause. Default: 2 seconds, so that a server that is back is found soon.
+    pub backoff_max: Duration,
+    /// Bytes of messages that may wait in each subscription. Default: 8 MiB, Redis's soft limit for subscribers.
+    pub unread_bytes_max: usize,
+    /// What happens to messages above that. Default: the connection waits.
+    pub slow_reader: SlowReader,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            connection: Settings::default(),
+            patience: Duration::from_secs(30),
+            backoff_min: Duration::from_millis(50),
+            backoff_max: Duration::from_secs(2),
+            unread_bytes_max: 8 * 1024 * 1024,
+            slow_reader: SlowReader::Block,
+        }
+    }
+}

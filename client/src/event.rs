@@ -1,0 +1,106 @@
+//! What a subscription yields.
+
+use std::{sync::Arc, time::SystemTime};
+
+use crate::{ConnectError, ConnectionLost, Message, RequestError};
+
+/// One item of a [`Subscription`](crate::Subscription).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message.
+    Message(Message),
+    /// Messages may be missing here. What comes before was published before the gap or within it, and what comes behind
+    /// within it or after.
+    Gap(Gap),
+    /// The connection was lost. Messages that are published from now on are late, or missing: what comes next of
+    /// [`Resumed`](Self::Resumed) and [`Gap`](Self::Gap) tells which.
+    Interrupted(ConnectionLost),
+    /// No server could be reached since. They are tried again and again; this is told once.
+    Unreachable(Arc<ConnectError>),
+    /// A connection was lost and another has taken its place. All that was missed has come before this: nothing is
+    /// missing.
+    Resumed,
+}
+
+/// A time in which messages may have been missed: those that were published from `since` until `until`, by the clock of
+/// this machine. It begins early rather than late.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Gap {
+    /// When it began.
+    pub since: SystemTime,
+    /// When it ended.
+    pub until: SystemTime,
+    /// Why.
+    pub cause: GapCause,
+}
+
+/// Why messages may be missing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum GapCause {
+    /// There was no connection for a while, and the server keeps no messages for those who come back.
+    Reconnected(ConnectionLost),
+    /// There was no connection for a while, and what the servers keep does not reach back far enough.
+    Forgotten(ConnectionLost),
+    /// The subscription was not read fast enough, so that so many messages were dropped, here and nowhere else. The times
+    /// are those at which they were dropped.
+    Overflow {
+        /// How many.
+        dropped: u64,
+    },
+}
+
+impl std::fmt::Display for GapCause {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Reconnected(lost) => write!(formatter, "{lost}, and the server keeps no messages"),
+            Self::Forgotten(lost) => {
+                write!(formatter, "{lost}, and the servers have forgotten some messages since")
+            }
+            Self::Overflow { dropped } => {
+                write!(formatter, "{dropped} messages were dropped because they were not read")
+            }
+        }
+    }
+}
+
+/// Why a subscription or a request has come to nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// No server could be reached in time. Nothing was sent.
+    #[error("no server could be reached within {patience:?}; last: {last}")]
+    NoServer {
+        /// How long it was tried: [`patience`](crate::ClientSettings::patience).
+        patience: std::time::Duration,
+        /// What went wrong last.
+        last: Arc<ConnectError>,
+    },
+    /// The servers refuse these credentials. Nothing was sent.
+    #[error(transparent)]
+    Refused(Arc<ConnectError>),
+    /// The request was sent, and the connection was lost before it was answered: whether it was carried out is not known.
+    #[error("it is not known whether the request was carried out: {0}")]
+    Unanswered(ConnectionLost),
+    /// The server answered with an error, or with what the command does not promise; or the request cannot be sent.
+    #[error(transparent)]
+    Request(RequestError),
+    /// The subscription was not read fast enough, and is to end then.
+    #[error("more than {bytes_max} bytes were not read; the subscription has ended")]
+    Overflow {
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// The runtime that the client ran on has ended.
+    #[error("the runtime that the client ran on has ended")]
+    Stopped,
+}
+
+impl ClientError {
+    /// Whether nothing was sent, so that the same may be tried again without being done twice.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self, Self::NoServer { .. } | Self::Refused(_))
+    }
+}

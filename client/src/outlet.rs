@@ -1,0 +1,223 @@
+//! The events that wait for one subscription, bounded in bytes, and what becomes of those for which there is no room.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::{ClientError, Event, Gap, GapCause, Message};
+
+/// What a waiting message costs beside its bytes, so that empty ones are bounded too.
+const OVERHEAD_BYTES: usize = 256;
+
+/// What happens to messages for a subscription that is not read fast enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowReader {
+    /// Nothing more is read from the server until there is room. This holds up the client's other subscriptions, too,
+    /// and a server closes clients that do not read, after which the client resumes. Nothing is dropped here.
+    #[default]
+    Block,
+    /// Messages are dropped, and a gap tells how many.
+    Drop,
+    /// The subscription ends with [`ClientError::Overflow`].
+    End,
+}
+
+/// The side that is filled.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    items: mpsc::UnboundedSender<Item>,
+    room: Arc<Semaphore>,
+    bytes_max: u32,
+    policy: SlowReader,
+    /// Counts what is dropped while it is the last that was queued.
+    dropped: Option<Arc<Mutex<Dropped>>>,
+}
+
+/// The side that is read.
+#[derive(Debug)]
+pub(crate) struct Inlet {
+    items: mpsc::UnboundedReceiver<Item>,
+}
+
+#[derive(Debug)]
+enum Item {
+    /// With the room that it takes.
+    Event {
+        event: Event,
+        _room: Option<OwnedSemaphorePermit>,
+    },
+    Dropped(Arc<Mutex<Dropped>>),
+    End(ClientError),
+}
+
+#[derive(Debug)]
+struct Dropped {
+    count: u64,
+    since: SystemTime,
+    until: SystemTime,
+    was_read: bool,
+}
+
+/// What has become of a message.
+#[derive(Debug)]
+pub(crate) enum Pushed {
+    Taken,
+    /// There is no room, and the message waits for it.
+    Blocked(Message),
+    /// The subscription has ended.
+    Ended,
+}
+
+pub(crate) fn outlet(bytes_max: usize, policy: SlowReader) -> (Outlet, Inlet) {
+    let bytes_max = u32::try_from(bytes_max.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+    // Not bounded by itself: messages hold their share of the room, and other events are as few as reconnections.
+    let (items, read) = mpsc::unbounded_channel();
+    let room = Arc::new(Semaphore::new(bytes_max as usize));
+    (Outlet { items, room, bytes_max, policy, dropped: None }, Inlet { items: read })
+}
+
+impl Outlet {
+    /// Queues a message, or does with it what the policy says.
+    pub(crate) fn push(&mut self, message: Message) -> Pushed {
+        if self.items.is_closed() {
+            return Pushed::Ended;
+        }
+        match Arc::clone(&self.room).try_acquire_many_owned(self.weight(&message)) {
+            Ok(room) => {
+                self.push_with(message, room);
+                Pushed::Taken
+            }
+            Err(_) => match self.policy {
+                SlowReader::Block => Pushed::Blocked(message),
+                SlowReader::Drop => {
+                    self.drop_one();
+                    Pushed::Taken
+                }
+                SlowReader::End => {
+                    self.end(ClientError::Overflow { bytes_max: self.bytes_max as usize });
+                    Pushed::Ended
+                }
+            },
+        }
+    }
+
+    /// Waits for room for a message. May be dropped.
+    pub(crate) fn room(
+        &self,
+        message: &Message,
+    ) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + use<> {
+        let (room, weight) = (Arc::clone(&self.room), self.weight(message));
+        async move { room.acquire_many_owned(weight).await.ok() }
+    }
+
+    /// Queues a message for which there is room.
+    pub(crate) fn push_with(&mut self, message: Message, room: OwnedSemaphorePermit) {
+        self.dropped = None;
+        let _ = self.items.send(Item::Event { event: Event::Message(message), _room: Some(room) });
+    }
+
+    /// Queues what is no message.
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.dropped = None;
+        let _ = self.items.send(Item::Event { event, _room: None });
+    }
+
+    /// Ends the subscription behind what is queued.
+    pub(crate) fn end(&mut self, error: ClientError) {
+        let _ = self.items.send(Item::End(error));
+    }
+
+    fn drop_one(&mut self) {
+        let now = SystemTime::now();
+        if let Some(dropped) = &self.dropped {
+            let mut dropped = dropped.lock().unwrap_or_else(PoisonError::into_inner);
+            if !dropped.was_read {
+                (dropped.count, dropped.until) = (dropped.count + 1, now);
+                return;
+            }
+        }
+        let dropped = Dropped { count: 1, since: now, until: now, was_read: false };
+        let dropped = Arc::new(Mutex::new(dropped));
+        let _ = self.items.send(Item::Dropped(Arc::clone(&dropped)));
+        self.dropped = Some(dropped);
+    }
+
+    fn weight(&self, message: &Message) -> u32 {
+        u32::try_from(message.bytes() + OVERHEAD_BYTES).unwrap_or(u32::MAX).min(self.bytes_max)
+    }
+}
+
+impl Inlet {
+    /// The next item; `None` when there will be no more.
+    pub(crate) fn poll_next(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Event, ClientError>>> {
+        self.items.poll_recv(context).map(|item| {
+            Some(match item? {
+                Item::Event { event, .. } => Ok(event),
+                Item::End(error) => {
+                    self.items.close();
+                    Err(error)
+                }
+                Item::Dropped(dropped) => {
+                    let mut dropped = dropped.lock().unwrap_or_else(PoisonError::into_inner);
+                    dropped.was_read = true;
+                    let cause = GapCause::Overflow { dropped: dropped.count };
+                    Ok(Event::Gap(Gap { since: dropped.since, until: dropped.until, cause }))
+                }
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::Via;
+
+    fn message(len: usize) -> Message {
+        Message { channel: "a".into(), payload: vec![0; len].into(), via: Via::Channel }
+    }
+
+    fn read(inlet: &mut Inlet) -> Option<Result<Event, ClientError>> {
+        match inlet.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(item) => item,
+            Poll::Pending => panic!("something waits"),
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_is_told_where_it_was_and_how_much_it_was() {
+        let (mut outlet, mut inlet) = outlet(1000, SlowReader::Drop);
+        for _ in 0..5 {
+            assert!(matches!(outlet.push(message(200)), Pushed::Taken));
+        }
+        assert!(matches!(read(&mut inlet), Some(Ok(Event::Message(_)))));
+        assert!(matches!(outlet.push(message(200)), Pushed::Taken), "there is room again");
+        assert!(matches!(read(&mut inlet), Some(Ok(Event::Message(_)))));
+        let Some(Ok(Event::Gap(gap))) = read(&mut inlet) else { panic!("a gap is here") };
+        assert!(matches!(gap.cause, GapCause::Overflow { dropped: 3 }), "{gap:?}");
+        assert!(matches!(read(&mut inlet), Some(Ok(Event::Message(_)))));
+    }
+
+    #[test]
+    fn a_subscription_can_block_or_end_instead() {
+        let (mut blocking, _inlet) = outlet(500, SlowReader::Block);
+        assert!(matches!(blocking.push(message(200)), Pushed::Taken));
+        assert!(matches!(blocking.push(message(200)), Pushed::Blocked(_)));
+        let (mut ending, mut inlet) = outlet(500, SlowReader::End);
+        assert!(matches!(ending.push(message(200)), Pushed::Taken));
+        assert!(matches!(ending.push(message(200)), Pushed::Ended));
+        assert!(matches!(read(&mut inlet), Some(Ok(Event::Message(_)))));
+        assert!(matches!(read(&mut inlet), Some(Err(ClientError::Overflow { bytes_max: 500 }))));
+        drop(ending);
+        assert!(read(&mut inlet).is_none());
+    }
+}

@@ -1,0 +1,181 @@
+//! Which names are subscribed to, and for whom.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Name;
+
+/// Where a name stands on the connection that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Wanted,
+    Requested,
+    Confirmed,
+}
+
+#[derive(Debug)]
+struct Entry {
+    subs: Vec<u64>,
+    stage: Stage,
+    /// It was confirmed on the connection before, so that what has come since was missed.
+    was_confirmed: bool,
+}
+
+/// All names of all subscriptions.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    entries: HashMap<Name, Entry>,
+    /// Subscribed to, and wanted by nobody any more.
+    unwanted: HashSet<Name>,
+}
+
+impl Names {
+    /// A subscription wants these.
+    pub(super) fn want(&mut self, sub: u64, names: &[Name]) {
+        for name in names {
+            let is_there = self.unwanted.remove(name);
+            let stage = if is_there { Stage::Confirmed } else { Stage::Wanted };
+            let entry = || Entry { subs: Vec::new(), stage, was_confirmed: false };
+            self.entries.entry(name.clone()).or_insert_with(entry).subs.push(sub);
+        }
+    }
+
+    /// A subscription is gone.
+    pub(super) fn release(&mut self, sub: u64, names: &[Name]) {
+        for name in names {
+            let Some(entry) = self.entries.get_mut(name) else { continue };
+            entry.subs.retain(|other| *other != sub);
+            if !entry.subs.is_empty() {
+                continue;
+            }
+            match entry.stage {
+                Stage::Wanted => drop(self.entries.remove(name)),
+                // Known when it is answered.
+                Stage::Requested => {}
+                Stage::Confirmed => {
+                    self.entries.remove(name);
+                    self.unwanted.insert(name.clone());
+                }
+            }
+        }
+    }
+
+    /// Who has subscribed to a name.
+    pub(super) fn subs(&self, name: &Name) -> &[u64] {
+        self.entries.get(name).map_or(&[], |entry| &entry.subs)
+    }
+
+    pub(super) fn are_confirmed(&self, names: &[Name]) -> bool {
+        let is_confirmed = |entry: &Entry| entry.stage == Stage::Confirmed;
+        names.iter().all(|name| self.entries.get(name).is_some_and(is_confirmed))
+    }
+
+    /// The connection is lost.
+    pub(super) fn lost(&mut self) {
+        self.unwanted.clear();
+        self.entries.retain(|_, entry| !entry.subs.is_empty());
+        for entry in self.entries.values_mut() {
+            entry.was_confirmed |= entry.stage == Stage::Confirmed;
+            entry.stage = Stage::Wanted;
+        }
+    }
+
+    /// Takes the names that are to be subscribed to: those of the connection before, if `again`, and else all, or those
+    /// of one subscription only.
+    pub(super) fn request(&mut self, again: bool, only_one: bool) -> Vec<Name> {
+        let is_due = |entry: &Entry| entry.stage == Stage::Wanted && (!again || entry.was_confirmed);
+        let first =
+            self.entries.values().find(|entry| is_due(entry)).and_then(|entry| entry.subs.first().copied());
+        let is_chosen = |entry: &Entry| !only_one || first.is_some_and(|first| entry.subs.contains(&first));
+        let due = self.entries.iter_mut().filter(|(_, entry)| is_due(entry) && is_chosen(entry));
+        due.map(|(name, entry)| {
+            entry.stage = Stage::Requested;
+            name.clone()
+        })
+        .collect()
+    }
+
+    /// These could not be subscribed to, and are to be tried again.
+    pub(super) fn put_back(&mut self, names: &[Name]) {
+        for name in names {
+            if let Some(entry) = self.entries.get_mut(name) {
+                entry.stage = Stage::Wanted;
+                if entry.subs.is_empty() {
+                    self.entries.remove(name);
+                }
+            }
+        }
+    }
+
+    /// These are subscribed to. Returns whose they are.
+    pub(super) fn confirmed(&mut self, names: &[Name]) -> Vec<u64> {
+        let mut subs = Vec::new();
+        for name in names {
+            let Some(entry) = self.entries.get_mut(name) else { continue };
+            if entry.subs.is_empty() {
+                self.entries.remove(name);
+                self.unwanted.insert(name.clone());
+                continue;
+            }
+            (entry.stage, entry.was_confirmed) = (Stage::Confirmed, false);
+            subs.extend(&entry.subs);
+        }
+        subs.sort_unstable();
+        subs.dedup();
+        subs
+    }
+
+    /// Takes the names of one kind that nobody wants any more.
+    pub(super) fn take_unwanted(&mut self) -> Option<Vec<Name>> {
+        let kind = self.unwanted.iter().next()?.0;
+        Some(self.unwanted.extract_if(|name| name.0 == kind).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SubscriptionKind;
+
+    fn name(name: &'static str) -> Name {
+        (SubscriptionKind::Channel, name.into())
+    }
+
+    #[test]
+    fn a_name_is_subscribed_to_once_and_given_up_with_the_last_who_wants_it() {
+        let mut names = Names::default();
+        names.want(1, &[name("a")]);
+        names.want(2, &[name("a"), name("b")]);
+        assert_eq!(names.request(false, false).len(), 2);
+        assert!(names.request(false, false).is_empty(), "they are under way");
+        assert_eq!(names.confirmed(&[name("a"), name("b")]), [1, 2]);
+        names.release(2, &[name("a"), name("b")]);
+        assert_eq!(names.subs(&name("a")), [1]);
+        assert_eq!(names.take_unwanted(), Some(vec![name("b")]));
+        assert_eq!(names.take_unwanted(), None);
+    }
+
+    #[test]
+    fn who_leaves_before_the_confirmation_leaves_nothing_behind() {
+        let mut names = Names::default();
+        names.want(1, &[name("a")]);
+        let requested = names.request(false, false);
+        names.release(1, &[name("a")]);
+        assert!(names.confirmed(&requested).is_empty());
+        assert_eq!(names.take_unwanted(), Some(vec![name("a")]));
+    }
+
+    #[test]
+    fn after_a_loss_those_that_were_confirmed_come_first() {
+        let mut names = Names::default();
+        names.want(1, &[name("a")]);
+        let requested = names.request(false, false);
+        names.confirmed(&requested);
+        names.want(2, &[name("b")]);
+        names.lost();
+        assert!(!names.are_confirmed(&[name("a")]));
+        assert_eq!(names.request(true, false), [name("a")]);
+        assert_eq!(names.request(false, false), [name("b")]);
+        names.put_back(&[name("a"), name("b")]);
+        assert_eq!(names.request(false, true).len(), 1, "of one subscription");
+    }
+}

@@ -1,0 +1,126 @@
+//! How streams to servers are made: TCP, TLS and Unix sockets, or anything else that reads and writes.
+
+use std::{fmt, future::Future, io, pin::Pin, sync::Arc};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
+use tokio_rustls::TlsConnector;
+
+use crate::{Endpoint, Tls};
+
+/// A stream on its way; dropping it gives it up.
+pub type Opening<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
+
+/// What makes streams to servers. [`Network`] does it for the endpoints that there are; a server in the same process, a
+/// tunnel or a test can bring its own.
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Makes a stream to a server.
+    fn open<'a>(&'a self, endpoint: &'a Endpoint) -> Opening<'a, Socket>;
+
+    /// The endpoints that one stands for: a name may have many addresses, each of another server.
+    fn resolve<'a>(&'a self, endpoint: &'a Endpoint) -> Opening<'a, Vec<Endpoint>> {
+        Box::pin(async { Ok(vec![endpoint.clone()]) })
+    }
+}
+
+/// The two directions of a stream; boxed, as one virtual call is nothing beside a system call.
+pub struct Socket {
+    pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) writer: Box<dyn AsyncWrite + Send + Unpin>,
+}
+
+impl Socket {
+    /// Both directions of one stream.
+    pub fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        Self::of_halves(reader, writer)
+    }
+
+    /// A stream whose directions are separate already.
+    pub fn of_halves(
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Self {
+        Self { reader: Box::new(reader), writer: Box::new(writer) }
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Socket")
+    }
+}
+
+/// TCP, TLS and Unix sockets of this machine.
+#[derive(Clone, Debug, Default)]
+pub struct Network {
+    tls: Option<Tls>,
+}
+
+impl Network {
+    /// Trusts what `tls` says; without it, the system's authorities.
+    pub fn with_tls(tls: Tls) -> Self {
+        Self { tls: Some(tls) }
+    }
+}
+
+impl Transport for Network {
+    fn open<'a>(&'a self, endpoint: &'a Endpoint) -> Opening<'a, Socket> {
+        Box::pin(async move {
+            match endpoint {
+                Endpoint::Tcp { host, port } => {
+                    let (reader, writer) = tcp(host, *port).await?.into_split();
+                    Ok(Socket::of_halves(reader, writer))
+                }
+                Endpoint::Tls { host, port, name } => {
+                    let tls = match &self.tls {
+                        Some(tls) => tls.clone(),
+                        None => Tls::system()?,
+                    };
+                    let name = name.clone().try_into().map_err(io::Error::other)?;
+                    let stream = tcp(host, *port).await?;
+                    Ok(Socket::new(TlsConnector::from(Arc::clone(&tls.config)).connect(name, stream).await?))
+                }
+                Endpoint::Unix(path) => {
+                    let (reader, writer) = UnixStream::connect(path).await?.into_split();
+                    Ok(Socket::of_halves(reader, writer))
+                }
+            }
+        })
+    }
+
+    fn resolve<'a>(&'a self, endpoint: &'a Endpoint) -> Opening<'a, Vec<Endpoint>> {
+        Box::pin(async move {
+            let (Endpoint::Tcp { host, port } | Endpoint::Tls { host, port, .. }) = endpoint else {
+                return Ok(vec![endpoint.clone()]);
+            };
+            let addrs = tokio::net::lookup_host((host.as_str(), *port)).await?;
+            let hosts = addrs.map(|addr| addr.ip().to_string());
+            Ok(match endpoint {
+                Endpoint::Tls { name, .. } => {
+                    hosts.map(|host| Endpoint::Tls { host, port: *port, name: name.clone() }).collect()
+                }
+                _ => hosts.map(|host| Endpoint::Tcp { host, port: *port }).collect(),
+            })
+        })
+    }
+}
+
+async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    // Connecting to a free port of the ephemeral range can reach itself; a loop of attempts would, one day, and keep the
+    // port from the server.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    // What is written together is sent together already; waiting for more only adds latency.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Whether it is TLS that failed, and not the stream below.
+pub(crate) fn is_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<tokio_rustls::rustls::Error>)
+}
