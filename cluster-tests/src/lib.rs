@@ -12,6 +12,7 @@ mod eventually;
 pub mod history;
 pub mod http;
 mod ioredis;
+pub mod kube;
 mod ports;
 pub mod scene;
 mod server;
