@@ -8,6 +8,7 @@ mod metrics;
 mod operators;
 mod plane;
 mod ports;
+mod recorder;
 mod reload;
 mod users;
 
@@ -31,6 +32,7 @@ use crate::{
 };
 use member::MemberNode;
 use operators::Operators;
+use recorder::Recorder;
 
 pub use dev::dev;
 pub use users::AccessError;
@@ -125,6 +127,9 @@ pub fn serve_here(settings: &Settings, sources: Option<Sources>, log: Log) -> Re
 /// that signal is none of its business. `log` changes what is logged meanwhile.
 pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
     settings.check()?;
+    // Nodes that share a process are no service of systemd's.
+    let is_service = sources.is_some();
+    let watched = sources.map(|sources| reload::Watched::begin(sources, settings));
     let (default, tls) = (users::checked_default(settings)?, ports::load_tls(settings)?);
     let is_member = settings.peer_addr.is_some();
     // A member's port opens when it is in the view: until then no client may get as far as the backlog.
@@ -146,8 +151,8 @@ pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> R
     }
     let shards = node.start()?;
     tokio::spawn(stop_on_signal(Arc::clone(&node))?);
-    if let Some(sources) = sources {
-        tokio::spawn(reload::at_sighup(sources, Arc::clone(&node))?);
+    if let Some(watched) = watched {
+        tokio::spawn(watched.follow(Arc::clone(&node), users.clone())?);
     }
     tracing::info!(
         name = settings.name,
@@ -159,11 +164,22 @@ pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> R
         version = env!("CARGO_PKG_VERSION"),
         "started"
     );
-    let member =
-        credentials.map(|credentials| Arc::new(MemberNode::new(Arc::clone(&node), credentials, users)));
-    let operators =
-        Operators { name: settings.name.clone(), node: Arc::clone(&node), member: member.clone() };
-    let admin = tokio::spawn(admin.serve(Arc::new(operators), token));
+    let recorder = Recorder::new(Arc::clone(&node));
+    let member = credentials.map(|credentials| {
+        Arc::new(MemberNode::new(Arc::clone(&node), credentials, users.cluster(), Arc::clone(&recorder)))
+    });
+    let operators = Arc::new(Operators {
+        name: settings.name.clone(),
+        node: Arc::clone(&node),
+        member: member.clone(),
+        recorder: Arc::clone(&recorder),
+    });
+    let of_recorder = Arc::clone(&operators);
+    let recording = tokio::spawn(async move { recorder.run(|| of_recorder.cluster()).await });
+    let admin = tokio::spawn(admin.serve(operators, token));
+    if is_service {
+        tell_systemd(sd_notify::NotifyState::Ready);
+    }
     let result = match (&member, listeners) {
         (None, None) => unreachable!("a node on its own listens from the start"),
         (None, Some(listeners)) => {
@@ -178,14 +194,25 @@ pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> R
             }
         }
     };
+    if is_service {
+        tell_systemd(sd_notify::NotifyState::Stopping);
+    }
     tracing::info!(clients = node.clients(), "stopping: answering what clients have sent, then closing");
     node.stop();
     node.close_clients(Duration::ZERO).await;
     node.end();
     join(shards).await?;
     admin.abort();
+    recording.abort();
     tracing::info!("stopped");
     result
+}
+
+/// Tells systemd how the node is, if that has started it and wants to know.
+fn tell_systemd(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "systemd could not be told how the node is");
+    }
 }
 
 async fn stopped_and_left(node: &Node, member: &MemberNode, settings: &Settings) {

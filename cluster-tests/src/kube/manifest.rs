@@ -19,8 +19,6 @@ pub type NotExecuted = Option<Value>;
 pub struct Manifests {
     /// `StatefulSet`s by name.
     pub stateful_sets: BTreeMap<String, StatefulSet>,
-    /// Deployments by name.
-    pub deployments: BTreeMap<String, Deployment>,
     /// Services by name.
     pub services: BTreeMap<String, ServiceSpec>,
     /// Files of config maps and secrets, by kind and name.
@@ -135,17 +133,6 @@ pub struct ClaimTemplate {
     pub kind: NotExecuted,
 }
 
-/// A Deployment. A change of its template is not rolled out here.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[allow(missing_docs, reason = "the names are Kubernetes's own")]
-pub struct Deployment {
-    pub replicas: usize,
-    pub selector: Selector,
-    pub template: PodTemplate,
-    pub revision_history_limit: NotExecuted,
-}
-
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(missing_docs, reason = "the names are Kubernetes's own")]
@@ -258,7 +245,6 @@ impl Manifests {
                 assert_eq!(set.update_strategy.r#type, "RollingUpdate", "the only one that is executed");
                 self.stateful_sets.insert(name, set);
             }
-            "Deployment" => drop(insert(&mut self.deployments, object)),
             "Service" => drop(insert(&mut self.services, object)),
             "PodDisruptionBudget" => drop(insert(&mut self.budgets, object)),
             "NetworkPolicy" => drop(insert(&mut self.policies, object)),
