@@ -51,24 +51,26 @@ pub(super) struct Watched {
     sources: Sources,
     settings: Settings,
     taken: Seen,
+    /// The default user, as the password files had it then.
+    default: Option<User>,
 }
 
 impl Watched {
     /// `settings` are those that the node starts with.
     pub(super) fn begin(sources: Sources, settings: &Settings) -> Self {
-        let taken = look_at(&paths(&sources, settings));
+        let (taken, default) = (look_at(&paths(&sources, settings)), users::default_user(settings).ok());
         // The sources were read before that. What has changed since is unlike anything that will be seen.
         let is_same = sources
             .load()
             .is_ok_and(|now| TABLE.iter().all(|row| row.get(&now.settings) == row.get(settings)));
-        Self { sources, settings: settings.clone(), taken: if is_same { taken } else { Seen::new() } }
+        let taken = if is_same { taken } else { Seen::new() };
+        Self { sources, settings: settings.clone(), taken, default }
     }
 
     /// Reads the sources again at each SIGHUP and whenever a file has changed. `keeper` has the node's users.
     pub(super) fn follow(self, node: Arc<Node>, keeper: Keeper) -> io::Result<impl Future<Output = ()>> {
         let mut hangup = signal(SignalKind::hangup())?;
-        let Self { sources, settings, mut taken } = self;
-        let mut default = users::default_user(&settings).ok();
+        let Self { sources, settings, mut taken, mut default } = self;
         let mut last = taken.clone();
         Ok(async move {
             loop {
