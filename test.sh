@@ -23,6 +23,7 @@ need chromium chromium
 need c++ g++
 need valgrind valgrind
 need faketime faketime
+need nft nftables
 cargo nextest --version > /dev/null 2>&1 || cargo install --locked cargo-nextest
 cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
 
@@ -51,6 +52,9 @@ cargo build --release --workspace --locked
 
 step 'instructions of the core paths'
 cargo run --release --locked -p carillon-broker --example instructions
+
+step 'what is in deploy'
+deploy/check.sh
 
 step 'unit and integration tests'
 cargo nextest run --workspace --locked

@@ -13,6 +13,7 @@ pub mod failover;
 pub mod history;
 pub mod http;
 mod ioredis;
+pub mod kube;
 mod ports;
 pub mod scene;
 mod server;

@@ -264,6 +264,24 @@ fn certificates_change_on_sighup_and_open_connections_go_on() {
 }
 
 #[test]
+fn certificates_change_when_their_files_do() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let files = old.sign("server");
+    let TlsServer { server: _server, tls } = serve(&files, &[]);
+    let mut open = connect(tls, &old.client(None));
+    expect(&mut open, &["ping"], b"+PONG\r\n");
+    let (cert, key) = new.sign("server");
+    fs::copy(&key, &files.1).expect("copies");
+    fs::copy(&cert, &files.0).expect("copies");
+    let mut is_taken = || {
+        let mut client = connect(tls, &new.client(None));
+        client.write_all(&command(&["ping"])).and_then(|()| client.read_exact(&mut [0; 7])).ok()
+    };
+    assert!(eventually(PATIENCE, &mut is_taken).is_some(), "nobody sent a signal");
+    expect(&mut open, &["ping"], b"+PONG\r\n");
+}
+
+#[test]
 fn files_that_cannot_be_used_end_the_start_with_one_line() {
     let authority = Authority::new();
     let (cert, key) = authority.sign("server");

@@ -1,6 +1,7 @@
 //! The port for operators: is the node alive, is it ready, how is it, what are its numbers? Plain HTTP, for probes and tools.
 
 mod access;
+mod console;
 mod metrics;
 
 use std::{io, net::SocketAddr, sync::Arc};
@@ -36,6 +37,9 @@ pub trait Source: Send + Sync + 'static {
 
     /// How every node of the cluster is, as far as this one can find out.
     fn nodes(&self) -> impl Future<Output = Value> + Send;
+
+    /// What a console shows of the whole cluster, at this moment.
+    fn console(&self) -> impl Future<Output = Value> + Send;
 
     /// The clients of this node that hold most, the first of them first.
     fn clients(&self, count: usize) -> impl Future<Output = Value> + Send;
@@ -86,9 +90,10 @@ impl Admin {
             .route("/subscribers", get(subscribers::<S>))
             .route("/log-level", post(log_level::<S>))
             .route("/drain", post(drain::<S>))
+            .merge(console::stream())
             .layer(middleware::from_fn_with_state(token.map(Arc::new), access::check));
         let open =
-            Router::new().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(readyz::<S>));
+            console::page().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(readyz::<S>));
         axum::serve(self.listener, closed.merge(open).with_state(source)).await
     }
 }

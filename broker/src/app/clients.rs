@@ -10,7 +10,7 @@ use carillon_proto::peer::{Counts, Names, QueryRequest, query_request, reply, re
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::cluster_users::ClusterUsers;
+use super::{cluster_users::ClusterUsers, recorder::Recorder};
 use crate::{
     cluster::{Clients, ClusterNode},
     hub::{ChannelKind, Glob, SubscriptionKind},
@@ -27,6 +27,8 @@ pub(super) struct NodeClients {
     pub(super) node: Arc<Node>,
     /// The cluster's users, unless they are kept elsewhere.
     pub(super) users: Option<Arc<ClusterUsers>>,
+    /// What a console shows.
+    pub(super) recorder: Arc<Recorder>,
     /// Whether the client port is open.
     pub(super) is_open: watch::Sender<bool>,
 }
@@ -79,6 +81,11 @@ impl Clients for NodeClients {
             SubscriptionKind::Channel | SubscriptionKind::Pattern => ChannelKind::Channel,
         };
         Box::pin(async move { json!(node.subscribers(kind, &channel).await) })
+    }
+
+    fn overview(&self) -> Answer<Value> {
+        let recorder = Arc::clone(&self.recorder);
+        Box::pin(async move { recorder.overview().await })
     }
 }
 

@@ -23,7 +23,7 @@ const NOTICED_TIME_MAX: Duration = Duration::from_secs(4);
 pub(super) struct ClusterUsers {
     cluster: Mutex<Option<Arc<ClusterNode>>>,
     /// The default user as long as nothing is kept of it.
-    default: User,
+    default: Mutex<User>,
     /// The number of the users' state that this node's connections have felt.
     felt: watch::Sender<u64>,
     follower: Mutex<Option<JoinHandle<()>>>,
@@ -35,7 +35,7 @@ impl ClusterUsers {
     pub(super) fn new(node: &Arc<Node>, default: User) -> Arc<Self> {
         Arc::new(Self {
             cluster: Mutex::default(),
-            default,
+            default: Mutex::new(default),
             felt: watch::Sender::new(0),
             follower: Mutex::default(),
             node: Arc::downgrade(node),
@@ -78,12 +78,24 @@ impl ClusterUsers {
     }
 
     fn install(&self, state: &ClusterState) -> impl Future<Output = ()> + Send + use<> {
-        let users = state.users.clone().unwrap_or_default().users(self.default.clone());
+        let default = lock(&self.default).clone();
+        let users = state.users.clone().unwrap_or_default().users(default);
         let installing = self.node.upgrade().map(|node| node.install_users(users));
         async move {
             if let Some(installing) = installing {
                 installing.await;
             }
+        }
+    }
+
+    /// Who the default user is from now on, as long as the cluster keeps nothing of it.
+    pub(super) async fn set_default(&self, default: User) {
+        *lock(&self.default) = default;
+        let state = lock(&self.cluster).as_ref().and_then(|cluster| cluster.follow_state());
+        let state = state.map(|state| Arc::clone(&state.borrow()));
+        // What is in no cluster has no clients, and begins with this when it is in one.
+        if let Some(state) = state {
+            self.install(&state).await;
         }
     }
 

@@ -10,6 +10,7 @@ use super::{
     cluster_users::ClusterUsers,
     plane::{LocalClients, PlaneRelay},
     prepared::open_disk,
+    recorder::Recorder,
 };
 use crate::{
     cluster::{ClusterNode, ClusterSettings, Ended, LeaseTimes, endpoint_keys},
@@ -46,12 +47,21 @@ pub(super) struct MemberNode {
 
 impl MemberNode {
     /// `users` are the cluster's, unless users are kept elsewhere.
-    pub(super) fn new(node: Arc<Node>, credentials: Credentials, users: Option<Arc<ClusterUsers>>) -> Self {
+    pub(super) fn new(
+        node: Arc<Node>,
+        credentials: Credentials,
+        users: Option<Arc<ClusterUsers>>,
+        recorder: Arc<Recorder>,
+    ) -> Self {
         let others = Arc::new(OtherNodes::default());
         // The node is new: nobody has set it before.
         let _ = node.census.set(Arc::clone(&others) as _);
-        let clients =
-            Arc::new(NodeClients { node: Arc::clone(&node), users, is_open: watch::Sender::new(false) });
+        let clients = Arc::new(NodeClients {
+            node: Arc::clone(&node),
+            users,
+            recorder,
+            is_open: watch::Sender::new(false),
+        });
         let (cluster, port) = (watch::Sender::new(None), watch::Sender::new(false));
         Self { node, clients, others, cluster, port, credentials: Arc::new(credentials) }
     }

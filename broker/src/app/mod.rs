@@ -10,6 +10,7 @@ mod operators;
 mod plane;
 mod ports;
 mod prepared;
+mod recorder;
 mod reload;
 mod users;
 
@@ -118,12 +119,30 @@ pub fn serve_here(settings: &Settings, sources: Option<Sources>, log: Log) -> Re
 /// Runs a node until a signal or SHUTDOWN stops it. At SIGHUP it reads its `sources` again, if it has any; without,
 /// that signal is none of its business. `log` changes what is logged meanwhile.
 pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
+    // Nodes that share a process are no service of systemd's.
+    let is_service = sources.is_some();
+    let watched = sources.map(|sources| reload::Watched::begin(sources, settings));
     let prepared = Prepared::new(settings.clone(), log).await?;
     tokio::spawn(stop_on_signal(Arc::clone(&prepared.node))?);
-    if let Some(sources) = sources {
-        tokio::spawn(reload::at_sighup(sources, Arc::clone(&prepared.node))?);
+    if let Some(watched) = watched {
+        tokio::spawn(watched.follow(Arc::clone(&prepared.node), prepared.users.clone())?);
+    }
+    if is_service {
+        tell_systemd(sd_notify::NotifyState::Ready);
+        let node = Arc::clone(&prepared.node);
+        tokio::spawn(async move {
+            node.stopped().await;
+            tell_systemd(sd_notify::NotifyState::Stopping);
+        });
     }
     prepared.run().await
+}
+
+/// Tells systemd how the node is, if that has started it and wants to know.
+fn tell_systemd(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "systemd could not be told how the node is");
+    }
 }
 
 fn stop_on_signal(node: Arc<Node>) -> io::Result<impl Future<Output = ()>> {

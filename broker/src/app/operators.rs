@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{clients::number_of, member::MemberNode};
+use super::{clients::number_of, member::MemberNode, recorder::Recorder};
 use crate::{
     admin::{Metric, Source},
     cluster::{ClusterNode, Condition},
@@ -18,6 +18,7 @@ pub(super) struct Operators {
     pub(super) name: String,
     pub(super) node: Arc<Node>,
     pub(super) member: Option<Arc<MemberNode>>,
+    pub(super) recorder: Arc<Recorder>,
 }
 
 impl Operators {
@@ -77,6 +78,14 @@ impl Source for Operators {
         let alone = json!({"name": self.name, "in_view": true, "status": status});
         status["members"] = json!([alone]);
         status
+    }
+
+    async fn console(&self) -> Value {
+        let overviews = match self.cluster() {
+            Some(cluster) => cluster.overviews().await,
+            None => json!({&self.name: self.recorder.overview().await}),
+        };
+        json!({"nodes": self.nodes().await, "overviews": overviews})
     }
 
     async fn clients(&self, count: usize) -> Value {

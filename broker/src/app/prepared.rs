@@ -8,7 +8,9 @@ use super::{
     RunError,
     member::{self, MemberNode},
     operators::Operators,
-    plane, ports, users,
+    plane, ports,
+    recorder::Recorder,
+    users::{self, Keeper},
 };
 use crate::{
     admin::{Admin, Token},
@@ -21,6 +23,7 @@ use crate::{
 pub(super) struct Prepared {
     pub(super) node: Arc<Node>,
     pub(super) operators: Arc<Operators>,
+    pub(super) users: Keeper,
     /// Where clients are to arrive, with the ports that were chosen where 0 was asked for.
     pub(super) client_addrs: ClientAddrs,
     pub(super) admin_addr: SocketAddr,
@@ -72,13 +75,18 @@ impl Prepared {
             version = env!("CARGO_PKG_VERSION"),
             "started"
         );
-        let member =
-            credentials.map(|credentials| Arc::new(MemberNode::new(Arc::clone(&node), credentials, users)));
-        let operators = Arc::new(Operators { name: settings.name.clone(), node: Arc::clone(&node), member });
+        let recorder = Recorder::new(Arc::clone(&node));
+        let member = credentials.map(|credentials| {
+            let (node, recorder) = (Arc::clone(&node), Arc::clone(&recorder));
+            Arc::new(MemberNode::new(node, credentials, users.cluster(), recorder))
+        });
+        let name = settings.name.clone();
+        let operators = Arc::new(Operators { name, node: Arc::clone(&node), member, recorder });
         let admin_addr = admin.addr;
         Ok(Self {
             node,
             operators,
+            users,
             client_addrs,
             admin_addr,
             settings,
@@ -95,6 +103,8 @@ impl Prepared {
         let Self { node, operators, client_addrs, settings, disk, shards, listeners, admin, token, .. } =
             self;
         let member = operators.member.clone();
+        let of_recorder = Arc::clone(&operators);
+        let recording = tokio::spawn(async move { of_recorder.recorder.run(|| of_recorder.cluster()).await });
         let admin = tokio::spawn(admin.serve(operators, token));
         let result = match (member, listeners) {
             (None, None) => unreachable!("a node on its own listens from the start"),
@@ -109,9 +119,10 @@ impl Prepared {
         node.close_clients(Duration::ZERO).await;
         node.end();
         join(shards).await?;
+        recording.abort();
         admin.abort();
         // Until it has, it listens.
-        let _ = admin.await;
+        let _ = tokio::join!(recording, admin);
         tracing::info!("stopped");
         result
     }

@@ -1,23 +1,131 @@
-//! SIGHUP: the configuration is read again, and what can change while the node runs is changed.
+//! The configuration is read again: at SIGHUP, and when a file that it names has changed. What can change while the node
+//! runs is changed.
 
-use std::{io, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use ring::digest::{SHA256, digest};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::ports;
+use super::{ports, users, users::Keeper};
 use crate::{
-    config::{Row, Sources, TABLE},
+    acl::User,
+    config::{Row, Settings, Sources, TABLE},
     server::Node,
 };
 
-/// Reads the sources again at each SIGHUP.
-pub(super) fn at_sighup(sources: Sources, node: Arc<Node>) -> io::Result<impl Future<Output = ()>> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(async move {
-        while hangup.recv().await.is_some() {
-            reload(&sources, &node);
+/// Pause between two looks at the files. Kubernetes itself takes a minute to bring a changed secret to a pod.
+///
+/// They are read, not watched by the kernel: what is mounted into pods changes by an exchange of links, and on some file
+/// systems nobody is told.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Longest part of a file that is looked at: far more than a certificate with its chain.
+const LOOKED_AT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Settings that name files, and whether a node takes what is new in them while it runs.
+const FILES: [(&str, FileOf, bool); 10] = [
+    ("tls-cert-file", |settings| settings.tls_cert_file.as_deref(), true),
+    ("tls-key-file", |settings| settings.tls_key_file.as_deref(), true),
+    ("tls-ca-file", |settings| settings.tls_ca_file.as_deref(), true),
+    ("password-file", |settings| settings.password_file.as_deref(), true),
+    ("previous-password-file", |settings| settings.previous_password_file.as_deref(), true),
+    ("cluster-secret-file", |settings| settings.cluster_secret_file.as_deref(), false),
+    ("peer-ca-file", |settings| settings.peer_ca_file.as_deref(), false),
+    ("peer-cert-file", |settings| settings.peer_cert_file.as_deref(), false),
+    ("peer-key-file", |settings| settings.peer_key_file.as_deref(), false),
+    ("admin-token-file", |settings| settings.admin_token_file.as_deref(), false),
+];
+
+type FileOf = fn(&Settings) -> Option<&Path>;
+
+/// What was in the configuration file, and in each of [`FILES`].
+type Seen = Vec<Option<Vec<u8>>>;
+
+/// The files as they were before the node took anything from them: a change while it starts is one, too.
+pub(super) struct Watched {
+    sources: Sources,
+    settings: Settings,
+    taken: Seen,
+    /// The default user, as the password files had it then.
+    default: Option<User>,
+}
+
+impl Watched {
+    /// `settings` are those that the node starts with.
+    pub(super) fn begin(sources: Sources, settings: &Settings) -> Self {
+        let (taken, default) = (look_at(&paths(&sources, settings)), users::default_user(settings).ok());
+        // The sources were read before that. What has changed since is unlike anything that will be seen.
+        let is_same = sources
+            .load()
+            .is_ok_and(|now| TABLE.iter().all(|row| row.get(&now.settings) == row.get(settings)));
+        let taken = if is_same { taken } else { Seen::new() };
+        Self { sources, settings: settings.clone(), taken, default }
+    }
+
+    /// Reads the sources again at each SIGHUP and whenever a file has changed. `keeper` has the node's users.
+    pub(super) fn follow(self, node: Arc<Node>, keeper: Keeper) -> io::Result<impl Future<Output = ()>> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let Self { sources, settings, mut taken, mut default } = self;
+        let mut last = taken.clone();
+        Ok(async move {
+            loop {
+                tokio::select! {
+                    hung_up = hangup.recv() => if hung_up.is_none() { return },
+                    () = tokio::time::sleep(LOOK_AGAIN) => {
+                        let seen = look(&sources, &settings).await;
+                        // What is being written is left alone until it is the same twice.
+                        let is_settled = seen == last;
+                        last.clone_from(&seen);
+                        if !is_settled || seen == taken {
+                            continue;
+                        }
+                        tell_what_waits(&taken, &seen);
+                        taken = seen;
+                    }
+                }
+                reload(&sources, &node);
+                reload_passwords(&settings, &keeper, &mut default).await;
+            }
+        })
+    }
+}
+
+async fn look(sources: &Sources, settings: &Settings) -> Seen {
+    let paths = paths(sources, settings);
+    // A file may be on a disk that does not answer: the node must go on.
+    tokio::task::spawn_blocking(move || look_at(&paths)).await.unwrap_or_default()
+}
+
+fn paths(sources: &Sources, settings: &Settings) -> Vec<Option<PathBuf>> {
+    let named = FILES.iter().map(|(_, file, _)| file(settings));
+    [sources.file()].into_iter().chain(named).map(|path| path.map(Path::to_owned)).collect()
+}
+
+fn look_at(paths: &[Option<PathBuf>]) -> Seen {
+    paths.iter().map(|path| path.as_deref().and_then(fingerprint)).collect()
+}
+
+/// `None` where there is nothing to read.
+fn fingerprint(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).ok()?;
+    io::Read::read_to_end(&mut io::Read::take(file, LOOKED_AT_BYTES_MAX as u64), &mut bytes).ok()?;
+    Some(digest(&SHA256, &bytes).as_ref().to_vec())
+}
+
+fn tell_what_waits(before: &Seen, now: &Seen) {
+    // The first of what was seen is the configuration file.
+    let pairs = before.iter().zip(now).skip(1);
+    for ((setting, _, is_taken), (before, now)) in FILES.iter().zip(pairs) {
+        if before != now && !is_taken {
+            tracing::warn!(setting, "the file has changed; that needs a restart");
         }
-    })
+    }
 }
 
 /// Changes all that can change, also what CONFIG SET has changed before: from then on the sources hold. Of a wrong
@@ -44,4 +152,17 @@ fn reload(sources: &Sources, node: &Node) {
     }
     let file = sources.file().map(|file| file.display().to_string());
     tracing::info!(file, "the configuration is read");
+}
+
+/// Takes the passwords that the files have now. Who is connected stays.
+async fn reload_passwords(settings: &Settings, keeper: &Keeper, default: &mut Option<User>) {
+    match users::default_user(settings) {
+        Ok(now) if default.as_ref().map(User::describe) == Some(now.describe()) => {}
+        Ok(now) => {
+            *default = Some(now.clone());
+            keeper.set_default(now).await;
+            tracing::info!("passwords read again");
+        }
+        Err(error) => tracing::error!(%error, "the new passwords cannot be used; going on with the old ones"),
+    }
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     acl::{Change, Changed, DEFAULT, FileError, Known, User, UserTable, Users, parse_file, write_file},
     config::{Settings, TlsClientAuth},
+    lock::lock,
     raft::store::Disk,
     server::{Answer, Node, StoreError, UserStore},
 };
@@ -68,29 +69,73 @@ pub(super) fn checked_default(settings: &Settings) -> Result<User, AccessError> 
     Ok(default)
 }
 
-/// With the password of the settings, or with none.
-fn default_user(settings: &Settings) -> Result<User, AccessError> {
+/// With the password of the settings and the one before it, or with none.
+pub(super) fn default_user(settings: &Settings) -> Result<User, AccessError> {
     let mut default = User::unrestricted(DEFAULT);
-    if let Some(path) = &settings.password_file {
-        let text = fs::read(path).map_err(|source| AccessError::Unreadable { path: path.clone(), source })?;
-        let password = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let password = password.strip_suffix(b"\r").unwrap_or(password);
-        if password.is_empty() {
-            return Err(AccessError::NoPassword(path.clone()));
+    let Some(path) = &settings.password_file else { return Ok(default) };
+    let password = first_line(path)?;
+    if password.is_empty() {
+        return Err(AccessError::NoPassword(path.clone()));
+    }
+    let before = match settings.previous_password_file.as_deref().map(first_line) {
+        // It is there only while passwords are changed.
+        None => Vec::new(),
+        Some(Err(AccessError::Unreadable { source, .. })) if source.kind() == io::ErrorKind::NotFound => {
+            Vec::new()
         }
-        let added = default.apply(&[b">", password].concat(), Known::Table);
+        Some(read) => read?,
+    };
+    for password in [password, before].iter().filter(|password| !password.is_empty()) {
+        let added = default.apply(&[b">", password.as_slice()].concat(), Known::Table);
         debug_assert_eq!(added, Ok(()), "every password is one");
     }
     Ok(default)
 }
 
-/// Begins with the users of the one place where they are kept, and returns the cluster's if that is the place.
+fn first_line(path: &Path) -> Result<Vec<u8>, AccessError> {
+    let text = fs::read(path).map_err(|source| AccessError::Unreadable { path: path.to_owned(), source })?;
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+}
+
+/// The one place where the node's users are kept.
+#[derive(Clone, Debug)]
+pub(super) enum Keeper {
+    /// This node's folder, or its ACL file.
+    Local(Arc<Local>),
+    /// The cluster.
+    Cluster(Arc<ClusterUsers>),
+}
+
+impl Keeper {
+    /// Who the default user is from now on, as long as nothing is kept of it. Over once every connection has felt it.
+    pub(super) async fn set_default(&self, default: User) {
+        match self {
+            Self::Local(local) => {
+                *lock(&local.default) = default;
+                let table = local.table.lock().await;
+                local.install(&table).await;
+            }
+            Self::Cluster(users) => users.set_default(default).await,
+        }
+    }
+
+    /// The cluster's, if they are kept there.
+    pub(super) fn cluster(&self) -> Option<Arc<ClusterUsers>> {
+        match self {
+            Self::Local(_) => None,
+            Self::Cluster(users) => Some(Arc::clone(users)),
+        }
+    }
+}
+
+/// Begins with the users of the one place where they are kept, and returns that.
 pub(super) async fn start(
     settings: &Settings,
     node: &Arc<Node>,
     disk: &Disk,
     default: User,
-) -> Result<Option<Arc<ClusterUsers>>, super::RunError> {
+) -> Result<Keeper, super::RunError> {
     let local = match &settings.acl_file {
         Some(path) => LocalUsers::in_file(node, path, default)?,
         None if settings.peer_addr.is_none() => LocalUsers::in_folder(node, disk, default)?,
@@ -98,11 +143,12 @@ pub(super) async fn start(
             let users = ClusterUsers::new(node, default.clone());
             drop(node.install_users(Users::new(default, [])));
             node.set_user_store(Arc::new(ClusterUserStore(Arc::clone(&users))));
-            return Ok(Some(users));
+            return Ok(Keeper::Cluster(users));
         }
     };
+    let keeper = Keeper::Local(Arc::clone(&local.0));
     local.start(node).await;
-    Ok(None)
+    Ok(keeper)
 }
 
 /// Refuses an address that others can reach.
@@ -119,12 +165,12 @@ fn check_open(settings: &Settings) -> Result<(), AccessError> {
 pub(super) struct LocalUsers(Arc<Local>);
 
 #[derive(Debug)]
-struct Local {
+pub(super) struct Local {
     /// Locked while a change is made, so that changes come one after the other to the disk and to the connections.
     table: Mutex<UserTable>,
     place: Place,
     /// The default user as long as nothing is kept of it.
-    default: User,
+    default: std::sync::Mutex<User>,
     /// The node holds this.
     node: Weak<Node>,
 }
@@ -153,12 +199,14 @@ impl LocalUsers {
 
     fn new(node: &Arc<Node>, table: UserTable, place: Place, default: User) -> Self {
         let node = Arc::downgrade(node);
+        let default = std::sync::Mutex::new(default);
         Self(Arc::new(Local { table: Mutex::new(table), place, default, node }))
     }
 
     /// Makes these users those of the node, before its first connection.
     pub(super) async fn start(self, node: &Node) {
-        let users = self.0.table.lock().await.users(self.0.default.clone());
+        let default = lock(&self.0.default).clone();
+        let users = self.0.table.lock().await.users(default);
         // Nobody is there yet whom it could take time to reach.
         drop(node.install_users(users));
         node.set_user_store(Arc::new(self));
@@ -168,7 +216,8 @@ impl LocalUsers {
 impl Local {
     async fn install(&self, table: &UserTable) {
         if let Some(node) = self.node.upgrade() {
-            node.install_users(table.users(self.default.clone())).await;
+            let default = lock(&self.default).clone();
+            node.install_users(table.users(default)).await;
         }
     }
 }
@@ -210,7 +259,7 @@ impl UserStore for LocalUsers {
         Box::pin(async move {
             let Place::File(path) = &local.place else { return Err(StoreError::NoFile) };
             let table = local.table.lock().await;
-            let users = table.users(local.default.clone());
+            let users = table.users(lock(&local.default).clone());
             let text = write_file(users.iter().map(|user| &**user));
             let file = path.clone();
             let written = tokio::task::spawn_blocking(move || replace(&file, &text)).await;

@@ -195,6 +195,10 @@ impl ClusterNode {
                 let listeners = self.clients.listeners(query.kind, channel).await;
                 reply::Kind::Status(NodeStatus { json: listeners.to_string() })
             }
+            Some(query_request::What::Overview(())) => {
+                let overview = self.clients.overview().await;
+                reply::Kind::Status(NodeStatus { json: overview.to_string() })
+            }
             None => refuse(Refusal::lasting("a question that this version does not know")),
         }
     }

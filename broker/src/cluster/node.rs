@@ -45,6 +45,8 @@ pub trait Clients: std::fmt::Debug + Send + Sync + 'static {
     fn names(&self, kind: u32, pattern: &[u8]) -> Vec<Bytes>;
     /// Who on this node gets what is published to a channel, as JSON. `kind` says whether it is a shard channel.
     fn listeners(&self, kind: u32, channel: Bytes) -> Pin<Box<dyn Future<Output = Value> + Send>>;
+    /// What a console shows of this node, as JSON.
+    fn overview(&self) -> Pin<Box<dyn Future<Output = Value> + Send>>;
 }
 
 /// Settings of a node's membership.

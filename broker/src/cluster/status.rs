@@ -53,6 +53,21 @@ impl ClusterNode {
         futures_util::future::join_all(asked).await
     }
 
+    /// What a console shows of each node, by its name; `null` for one that does not answer, which older versions do not.
+    pub async fn overviews(&self) -> Value {
+        let state = self.state().unwrap_or_default();
+        let asked = state.members.iter().map(|(node, member)| async move {
+            let overview = if *node == self.node() {
+                Some(self.clients.overview().await)
+            } else {
+                let what = Some(query_request::What::Overview(()));
+                self.ask_for_json(*node, request::Kind::Query(QueryRequest { kind: 0, what })).await
+            };
+            (member.name.clone(), overview.unwrap_or_default())
+        });
+        futures_util::future::join_all(asked).await.into_iter().collect()
+    }
+
     async fn status_of(&self, node: u64) -> Option<Value> {
         self.ask_for_json(node, request::Kind::Status(())).await
     }

@@ -9,8 +9,8 @@ const COLUMNS: usize = 100;
 
 const SAMPLE_HEAD: &str = "\
 # The settings of `carillon serve --config FILE`, with their defaults. Flags go before variables, and those before this
-# file; `carillon check --config FILE` tells what is wrong with it, and which value comes from where. At SIGHUP a node
-# reads it again. Made from the table of settings: change it there.
+# file; `carillon check --config FILE` tells what is wrong with it, and which value comes from where. When it changes, and
+# at SIGHUP, a node reads it again. Made from the table of settings: change it there.
 ";
 
 const REFERENCE_HEAD: &str = "\
@@ -24,8 +24,9 @@ before the default. An empty variable says nothing. The last word of a name is t
 `carillon check` takes the same settings as `carillon serve`. It tells what is wrong, or prints what would hold and where
 each value comes from; nothing is bound and nothing written. Wrong settings end both with the exit code 64.
 
-At SIGHUP a node reads its file again. What can change, changes, also what CONFIG SET has changed since; for the rest the
-log says that it needs a restart. Of a wrong file nothing is taken.
+When its file changes, and at SIGHUP, a node reads it again, and the files that it names. What can
+change, changes, also what CONFIG SET has changed since; for the rest the log says that it needs a restart. Of a wrong
+file nothing is taken.
 
 This page is made from the table of settings: change it there.
 ";

@@ -56,7 +56,7 @@ settings! {
         group: Group::Clients,
         kind: Kind::Bool,
     }
-    /// PEM file with the certificate, and those between it and its authority. It is read again at SIGHUP.
+    /// PEM file with the certificate, and those between it and its authority. It is read again when it changes.
     tls_cert_file: Option<PathBuf> = None, {
         group: Group::Clients,
         kind: Kind::Path,
@@ -84,6 +84,11 @@ settings! {
     }
     /// File whose first line is the default user's password, as long as no such user is kept anywhere else.
     password_file: Option<PathBuf> = None, {
+        group: Group::Clients,
+        kind: Kind::Path,
+    }
+    /// File whose first line is a password that is taken, too, while another is brought to all clients. It may be absent.
+    previous_password_file: Option<PathBuf> = None, {
         group: Group::Clients,
         kind: Kind::Path,
     }

@@ -87,6 +87,11 @@ impl Directory {
         self.names(kind).list(wanted)
     }
 
+    /// The names of `kind` with most subscribers, and their numbers, the largest first.
+    pub fn largest(&self, kind: SubscriptionKind, count: usize) -> Vec<(Box<[u8]>, u64)> {
+        self.names(kind).largest(count)
+    }
+
     /// Number of different names of `kind` that have subscribers.
     pub fn len(&self, kind: SubscriptionKind) -> usize {
         self.names(kind).stripes.iter().map(|stripe| lock(stripe).len()).sum()
@@ -182,6 +187,21 @@ impl Names {
             .map_or(0, |counts| counts.as_slice().iter().map(|count| u64::from(*count)).sum())
     }
 
+    fn largest(&self, count: usize) -> Vec<(Box<[u8]>, u64)> {
+        let mut largest: Vec<(Box<[u8]>, u64)> = Vec::with_capacity(count + 1);
+        for stripe in &self.stripes {
+            for (name, counts) in lock(stripe).iter() {
+                let subscribers = counts.as_slice().iter().map(|count| u64::from(*count)).sum();
+                let at = largest.partition_point(|(_, more)| *more >= subscribers);
+                if at < count {
+                    largest.insert(at, (name.clone(), subscribers));
+                    largest.truncate(count);
+                }
+            }
+        }
+        largest
+    }
+
     fn list(&self, wanted: impl Fn(&[u8]) -> bool) -> Vec<Box<[u8]>> {
         let mut names = Vec::new();
         for stripe in &self.stripes {
@@ -209,5 +229,15 @@ mod tests {
         assert_eq!(directory.interested(ChannelKind::Channel, b"news"), 0b001);
         directory.remove(SubscriptionKind::Channel, b"news", 0);
         assert_eq!(directory.len(SubscriptionKind::Channel) + directory.len(SubscriptionKind::Pattern), 0);
+    }
+
+    #[test]
+    fn the_largest_come_first_whichever_shards_they_are_in() {
+        let directory = Directory::new(2, &RandomState::with_seeds(1, 2, 3, 4));
+        for (name, count) in [("one", 1), ("three", 3), ("two", 2)] {
+            (0..count).for_each(|shard| directory.add(SubscriptionKind::Channel, name.as_bytes(), shard % 2));
+        }
+        let largest = directory.largest(SubscriptionKind::Channel, 2);
+        assert_eq!(largest, [(b"three"[..].into(), 3), (b"two"[..].into(), 2)]);
     }
 }

@@ -19,10 +19,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::watch;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::watch,
+};
 
 use crate::{
-    eventually,
+    command, eventually,
     history::{History, Topic},
 };
 
@@ -34,6 +37,9 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Pause between two attempts.
 const CONNECT_AGAIN: Duration = Duration::from_millis(10);
+
+/// The answer to AUTH.
+const OK: [u8; 5] = *b"+OK\r\n";
 
 /// Where a client connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +149,8 @@ struct Stage {
     phase: watch::Receiver<Phase>,
     counters: Arc<Counters>,
     history: RefCell<History>,
+    /// What connections authenticate with, if nodes ask for it.
+    password: Option<String>,
 }
 
 /// The running workload; ends when dropped.
@@ -162,13 +170,23 @@ impl Workload {
         publishers: Vec<PublisherPlan>,
         subscribers: Vec<SubscriberPlan>,
     ) -> Self {
+        Self::start_with_password(nodes, None, publishers, subscribers)
+    }
+
+    /// The same where nodes ask for a password.
+    pub fn start_with_password(
+        nodes: Vec<SocketAddr>,
+        password: Option<String>,
+        publishers: Vec<PublisherPlan>,
+        subscribers: Vec<SubscriberPlan>,
+    ) -> Self {
         let counters = Arc::<Counters>::default();
         let (phase, phases) = watch::channel(Phase::Publish);
         let subscribers_count = subscribers.len();
         let of_thread = Arc::clone(&counters);
         let thread = std::thread::Builder::new()
             .name("workload".to_owned())
-            .spawn(move || run(nodes, publishers, subscribers, phases, of_thread))
+            .spawn(move || run(nodes, password, publishers, subscribers, phases, of_thread))
             .expect("a thread");
         let workload = Self { phase, counters, subscribers: subscribers_count, thread: Some(thread) };
         workload.wait_until_subscribed(PATIENCE);
@@ -240,6 +258,7 @@ impl Drop for Workload {
 
 fn run(
     nodes: Vec<SocketAddr>,
+    password: Option<String>,
     publishers: Vec<PublisherPlan>,
     subscribers: Vec<SubscriberPlan>,
     phase: watch::Receiver<Phase>,
@@ -247,7 +266,7 @@ fn run(
 ) -> History {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let history = History { publications: vec![Vec::new(); publishers.len()], ..History::default() };
-    let stage = Rc::new(Stage { nodes, phase, counters, history: RefCell::new(history) });
+    let stage = Rc::new(Stage { nodes, phase, counters, history: RefCell::new(history), password });
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         let mut tasks = Vec::new();
@@ -303,16 +322,28 @@ impl Stage {
                 Place::Around { first, step } => (first + *attempt * step) % self.nodes.len(),
             };
             *attempt += 1;
-            let connecting =
-                tokio::time::timeout(CONNECT_TIME_MAX, tokio::net::TcpStream::connect(self.nodes[node]));
+            let connecting = tokio::time::timeout(CONNECT_TIME_MAX, self.connect_to(self.nodes[node]));
             tokio::select! {
                 connected = connecting => if let Ok(Ok(stream)) = connected {
-                    let _ = stream.set_nodelay(true);
                     return Some((node, stream));
                 },
                 _ = phase.wait_for(is_done) => return None,
             }
             tokio::time::sleep(CONNECT_AGAIN).await;
         }
+    }
+
+    async fn connect_to(&self, addr: SocketAddr) -> std::io::Result<tokio::net::TcpStream> {
+        let mut stream = tokio::net::TcpStream::connect(addr).await?;
+        let _ = stream.set_nodelay(true);
+        if let Some(password) = &self.password {
+            stream.write_all(&command(&["AUTH", password])).await?;
+            let mut answer = [0; OK.len()];
+            stream.read_exact(&mut answer).await?;
+            if answer != OK {
+                return Err(std::io::ErrorKind::PermissionDenied.into());
+            }
+        }
+        Ok(stream)
     }
 }

