@@ -81,7 +81,7 @@ fn measure(batch: u64, rounds: u64) -> Fallible<Duration> {
         exchange(&mut links, &encoded, rounds / 10).await?;
         let start = processor_time();
         exchange(&mut links, &encoded, rounds).await?;
-        let spent = processor_time() - start;
+        let spent = processor_time().saturating_sub(start);
         links.iter().for_each(|(link, _)| link.close("measured"));
         endpoint.close().await;
         Fallible::Ok(spent)

@@ -52,13 +52,11 @@ pub(super) fn stream<S: Source>() -> Router<Arc<S>> {
         get(move |State(source): State<Arc<S>>| {
             let place = Arc::clone(&places).try_acquire_owned();
             async move {
-                match place {
-                    Ok(place) => events(source, place),
-                    Err(_) => {
-                        let text = format!("{VIEWERS_MAX} consoles are open already; close one\n");
-                        (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
-                    }
-                }
+                let Ok(place) = place else {
+                    let text = format!("{VIEWERS_MAX} consoles are open already; close one\n");
+                    return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+                };
+                events(source, place)
             }
         }),
     )

@@ -135,7 +135,7 @@ pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> R
             tell_systemd(sd_notify::NotifyState::Stopping);
         });
     }
-    prepared.run().await
+    Box::pin(prepared.run()).await
 }
 
 /// Tells systemd how the node is, if that has started it and wants to know.

@@ -246,11 +246,11 @@ fn changes(before: &Seen, now: &Seen) -> Vec<String> {
         texts.push("fenced: clients closed".to_owned());
     }
     if now.epoch != before.epoch {
-        let change = |sign: char, from: &[String], to: &[String]| {
+        let change = |sign: &'static str, from: &[String], to: &[String]| {
             let new = to.iter().filter(|name| !from.contains(name));
-            new.map(|name| format!(" {sign}{name}")).collect::<String>()
+            new.flat_map(|name| [" ", sign, name]).collect::<String>()
         };
-        let (came, went) = (change('+', &before.view, &now.view), change('−', &now.view, &before.view));
+        let (came, went) = (change("+", &before.view, &now.view), change("−", &now.view, &before.view));
         texts.push(format!("view {}{came}{went}", now.epoch));
     }
     if let Some(leader) = &now.leader
