@@ -70,7 +70,7 @@ step 'real clients'
 CARILLON_BIN="$PWD/target/release/carillon" cluster-tests/compat/run.sh
 node cluster-tests/compat/report.mjs --check README.md
 
-step 'chat demo in a browser'
+step 'chat demo and console in a browser'
 CARILLON_BIN="$PWD/target/release/carillon" cluster-tests/browser/run.sh
 
 step 'done'
