@@ -5,7 +5,7 @@ use std::{io::IsTerminal as _, path::Path, process::ExitCode};
 use carillon_broker::{
     app::{self, RunError},
     cli::{self, Command, CommandLine, EXIT_USAGE},
-    config::{ConfigError, LogFormat, Settings, Sources},
+    config::{ConfigError, LogFormat, Settings, Sources, log_filter},
     raft::store,
     server::Log,
 };
@@ -129,7 +129,7 @@ fn start_log(settings: &Settings) -> Result<Log, ParseError> {
 }
 
 fn filter(text: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(format!("{QUIET},{text}"))
+    log_filter(&format!("{QUIET},{text}"))
 }
 
 fn change_filter(text: &str, reload: impl Fn(EnvFilter) -> Result<(), ReloadError>) {

@@ -189,7 +189,10 @@ pub fn assert_all_answered(history: &History, start: Instant, why: &str) {
         })
         .map(|(publisher, publication)| {
             let (node, connection, sent) = (publication.node, publication.connection, ms(publication.sent));
-            format!("publisher {publisher} on node {node}, connection {connection}, sent at {sent} ms")
+            let ended = history.hangups.get(&(publisher, connection)).map(|ended| ms(*ended));
+            format!(
+                "publisher {publisher} on node {node}, connection {connection}, sent at {sent} ms, ended at {ended:?} ms"
+            )
         })
         .collect();
     assert!(unanswered.is_empty(), "{why}; these were not answered:\n{}", unanswered.join("\n"));

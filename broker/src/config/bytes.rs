@@ -1,5 +1,8 @@
 //! Numbers of bytes with their units.
 
+pub(super) const MIB: u64 = 1 << 20;
+pub(super) const TIB: u64 = 1 << 40;
+
 /// Units, by what Redis's `memtoull` (util.c) calls them: with a "b" they are powers of two.
 const REDIS_UNITS: [(&str, u64); 8] = [
     ("", 1),

@@ -19,6 +19,7 @@ mod value;
 pub use bytes::parse_redis as parse_redis_bytes;
 pub use choices::{LogFormat, TlsClientAuth};
 pub use error::ConfigError;
+pub use forms::log_filter;
 pub use origin::Origin;
 pub use print::{reference, sample};
 pub use row::{Group, Row, row};

@@ -4,23 +4,18 @@
 //! To add a setting, add a row and use its field. `CARILLON_BLESS=1 cargo nextest run -p carillon-broker settings`
 //! writes the sample file and the reference anew.
 
-use std::{
-    fmt,
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-};
+use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use carillon_proto::limits::{ARGUMENT_BYTES_MAX_CEILING, ARGUMENT_BYTES_MAX_DEFAULT};
 
 use super::{
     Group, Kind, LogFormat, TlsClientAuth,
+    bytes::{MIB, TIB},
     forms::{HOST_PORT, LOG_FILTER, NAME, PEERS},
     row::{self, Row, settings},
-    typed::Typed,
+    typed::{Typed, loopback},
 };
 
-const MIB: u64 = 1024 * 1024;
-const TIB: u64 = MIB * MIB;
 /// Longest time of those that are counted in milliseconds: an hour.
 const MS_MAX: u64 = 3_600_000;
 /// Longest time of those that are counted in seconds: what Redis's tables of settings allow.
@@ -28,10 +23,6 @@ const S_MAX: u64 = i32::MAX as u64;
 
 /// Redis has one setting for what may wait, with four words for each class of clients.
 pub const OUTBOX_LIMIT: &str = "client-output-buffer-limit";
-
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
 
 settings! {
     /// Address for clients; port 0 takes a free one.

@@ -1,8 +1,16 @@
 //! Which types a setting can have in the struct.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use super::Value;
+
+/// A port that nobody but this machine reaches.
+pub(super) fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
 
 /// The type of a setting's field.
 pub(super) trait Typed: Sized {
