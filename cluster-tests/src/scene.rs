@@ -171,8 +171,9 @@ pub fn assert_closed(history: &History, expected: usize, start: Instant, why: &s
 }
 
 /// What is sent so shortly before its sender sees the end of the connection has crossed it on its way: no order of
-/// reading and closing at the other end can prevent that.
-const CROSSING: Duration = Duration::from_millis(2);
+/// reading and closing at the other end can prevent that. Up to 2.9 ms were seen where compilers had taken both cores, and
+/// the sender was not scheduled to see the end.
+const CROSSING: Duration = Duration::from_millis(5);
 
 /// Panics when a PUBLISH was never answered, unless it has crossed the end of its connection.
 pub fn assert_all_answered(history: &History, start: Instant, why: &str) {
