@@ -7,15 +7,7 @@ step() {
   printf '\n== %s (%s s) ==\n' "$1" "$SECONDS"
 }
 
-# Installs a Debian package that provides a command, as root or through sudo.
-need() {
-  local command=$1 package=$2 root=()
-  command -v "$command" > /dev/null && return
-  [ "$(id -u)" = 0 ] || root=(sudo)
-  "${root[@]}" apt-get update -q
-  # RUNLEVEL=1: installing redis-server must not start a server on Redis's own port.
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qy --no-install-recommends "$package"
-}
+. cluster-tests/need.sh
 
 step 'tools'
 need redis-server redis-server

@@ -12,15 +12,8 @@ mkdir -p "$out"
 
 say() { printf -- '-- %s\n' "$1"; }
 
-# Installs a Debian package that provides a command, as root or through sudo.
-need() {
-  local command=$1 package=$2 root=()
-  command -v "$command" > /dev/null && return
-  [ "$(id -u)" = 0 ] || root=(sudo)
-  "${root[@]}" apt-get update -q
-  # RUNLEVEL=1: installing prometheus must not start one.
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qy --no-install-recommends "$package"
-}
+# shellcheck source=cluster-tests/need.sh
+. cluster-tests/need.sh
 need promtool prometheus
 need shellcheck shellcheck
 need systemd-analyze systemd
@@ -39,7 +32,7 @@ say 'YAML'
 "$venv/bin/yamllint" --strict --config-file deploy/.yamllint deploy
 
 say 'scripts'
-shellcheck deploy/check.sh deploy/kustomize/secrets.sh deploy/image/rootfs.sh cluster-tests/kube-tools.sh
+shellcheck --external-sources deploy/check.sh deploy/kustomize/secrets.sh deploy/image/rootfs.sh cluster-tests/kube-tools.sh
 
 say 'Dockerfiles'
 "$venv/bin/hadolint" deploy/Dockerfile deploy/examples/socketio-chat/Dockerfile

@@ -6,21 +6,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// What the pure parts of the broker must not name.
+const PURE: &[&str] = &[
+    "crate::server",
+    "crate::config",
+    "crate::app",
+    "tokio",
+    "std::net",
+    "Instant",
+    "SystemTime",
+    "std::thread",
+];
+
 /// Folders and files, each with what it must not name.
 const FORBIDDEN: [(&str, &[&str]); 9] = [
-    (
-        "broker/src/hub",
-        &[
-            "crate::server",
-            "crate::config",
-            "crate::app",
-            "tokio",
-            "std::net",
-            "Instant",
-            "SystemTime",
-            "std::thread",
-        ],
-    ),
+    ("broker/src/hub", PURE),
     (
         "broker/src/mesh",
         &[
@@ -54,19 +54,7 @@ const FORBIDDEN: [(&str, &[&str]); 9] = [
             "clap",
         ],
     ),
-    (
-        "broker/src/acl",
-        &[
-            "crate::server",
-            "crate::config",
-            "crate::app",
-            "tokio",
-            "std::net",
-            "Instant",
-            "SystemTime",
-            "std::thread",
-        ],
-    ),
+    ("broker/src/acl", PURE),
     (
         "broker/src/server",
         &[

@@ -9,7 +9,7 @@ use super::{RunError, operators::Operators, prepared::Prepared};
 use crate::{
     admin::Source as _,
     config::Settings,
-    server::{ClientAddrs, Log, Node},
+    server::{ClientAddrs, Log},
 };
 
 /// A node of Carillon inside this process.
@@ -41,7 +41,6 @@ use crate::{
 /// Dropped, it is told to stop as by [`shutdown`](Self::shutdown), and ends behind the program's back for as long as the
 /// runtime lives.
 pub struct Broker {
-    node: Arc<Node>,
     operators: Arc<Operators>,
     client_addrs: ClientAddrs,
     admin_addr: SocketAddr,
@@ -68,10 +67,10 @@ impl Broker {
     /// Those of [`start`](Self::start).
     pub async fn start_with(settings: Settings, log: Log) -> Result<Self, RunError> {
         let prepared = Prepared::new(settings, log).await?;
-        let (node, operators) = (Arc::clone(&prepared.node), Arc::clone(&prepared.operators));
-        let (client_addrs, admin_addr) = (prepared.client_addrs.clone(), prepared.admin_addr);
+        let operators = Arc::clone(&prepared.operators);
+        let (client_addrs, admin_addr) = (prepared.client_addrs.clone(), prepared.admin.addr);
         let running = Some(tokio::spawn(prepared.run()));
-        Ok(Self { node, operators, client_addrs, admin_addr, running })
+        Ok(Self { operators, client_addrs, admin_addr, running })
     }
 
     /// Where clients arrive without TLS, with the port that was chosen if 0 was asked for; `None` if that is not allowed.
@@ -105,7 +104,7 @@ impl Broker {
         let mut port = member.port.subscribe();
         tokio::select! {
             opened = port.wait_for(|is_open| *is_open) => opened.map(drop).map_err(|_| RunError::Ended),
-            () = self.node.stopped() => Err(RunError::Ended),
+            () = self.operators.node.stopped() => Err(RunError::Ended),
         }
     }
 
@@ -116,7 +115,7 @@ impl Broker {
 
     /// Clients that are connected.
     pub fn clients(&self) -> usize {
-        self.node.clients()
+        self.operators.node.clients()
     }
 
     /// Waits until the node has ended by itself: because its disk failed, because SHUTDOWN was sent to it, because the
@@ -141,14 +140,14 @@ impl Broker {
     ///
     /// Why it had ended before, or could not end in order.
     pub async fn shutdown(mut self) -> Result<(), RunError> {
-        self.node.stop();
+        self.operators.node.stop();
         self.ended().await
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.node.stop();
+        self.operators.node.stop();
     }
 }
 

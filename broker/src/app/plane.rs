@@ -22,7 +22,7 @@ impl Local for LocalClients {
 
     fn deliver(&self, message: &Publish, slot: u64, number: u64) -> (u64, u32) {
         self.0.deliver(
-            kind_of(message.is_shard),
+            ChannelKind::of(message.is_shard),
             &message.channel,
             &message.payload,
             Ticket::Peer { slot, number },
@@ -34,7 +34,7 @@ impl Local for LocalClients {
     }
 
     fn deliver_numbered(&self, stamp: Stamp, is_shard: bool, channel: &[u8], payload: &[u8]) {
-        self.0.deliver_numbered(stamp, kind_of(is_shard), channel, payload);
+        self.0.deliver_numbered(stamp, ChannelKind::of(is_shard), channel, payload);
     }
 
     fn tell_position(&self, position: Position) {
@@ -78,10 +78,6 @@ impl Relay for PlaneRelay {
     fn recent(&self, cursor: &mut Cursor) -> Recent {
         self.0.recent(cursor)
     }
-}
-
-fn kind_of(is_shard: bool) -> ChannelKind {
-    if is_shard { ChannelKind::Shard } else { ChannelKind::Channel }
 }
 
 /// Gives a node that is in no cluster a data plane of its own as soon as a client asks for numbers.

@@ -1,6 +1,6 @@
 //! A node between its settings and its end: set up, then run.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{io, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
 use ahash::RandomState;
 
@@ -26,14 +26,13 @@ pub(super) struct Prepared {
     pub(super) users: Keeper,
     /// Where clients are to arrive, with the ports that were chosen where 0 was asked for.
     pub(super) client_addrs: ClientAddrs,
-    pub(super) admin_addr: SocketAddr,
     settings: Settings,
     disk: Disk,
     shards: Vec<JoinHandle<()>>,
     /// `None` for a member of a cluster: its port opens when it is in the view, and until then no client may get as far
     /// as the backlog.
     listeners: Option<Listeners>,
-    admin: Admin,
+    pub(super) admin: Admin,
     token: Option<Token>,
 }
 
@@ -82,20 +81,7 @@ impl Prepared {
         });
         let name = settings.name.clone();
         let operators = Arc::new(Operators { name, node: Arc::clone(&node), member, recorder });
-        let admin_addr = admin.addr;
-        Ok(Self {
-            node,
-            operators,
-            users,
-            client_addrs,
-            admin_addr,
-            settings,
-            disk,
-            shards,
-            listeners,
-            admin,
-            token,
-        })
+        Ok(Self { node, operators, users, client_addrs, settings, disk, shards, listeners, admin, token })
     }
 
     /// Serves until the node is told to stop, or cannot go on. Nothing of it is left when this returns.
@@ -118,11 +104,12 @@ impl Prepared {
         node.stop();
         node.close_clients(Duration::ZERO).await;
         node.end();
-        join(shards).await?;
+        let joined = join(shards).await;
         recording.abort();
         admin.abort();
         // Until it has, it listens.
         let _ = tokio::join!(recording, admin);
+        joined?;
         tracing::info!("stopped");
         result
     }

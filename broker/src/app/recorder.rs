@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -111,7 +111,7 @@ impl Recorder {
             let cluster = cluster();
             let (totals, seen) = (self.totals(), cluster.as_deref().map(seen));
             let mut recent = lock(&self.recent);
-            recent.add(totals, seen, now_ms());
+            recent.add(totals, seen, Node::unix_time().as_millis() as u64);
             recent.links = cluster.as_deref().map(links).unwrap_or_default();
         }
     }
@@ -161,10 +161,6 @@ fn label(kind: SubscriptionKind) -> &'static str {
         SubscriptionKind::Pattern => "pattern",
         SubscriptionKind::ShardChannel => "shard channel",
     }
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 fn links(cluster: &ClusterNode) -> Vec<Link> {
@@ -225,7 +221,7 @@ impl Recent {
         }
         self.totals = Some(totals);
         if let Some(seen) = seen {
-            for text in changes(&self.seen.clone().unwrap_or_default(), &seen) {
+            for text in changes(&self.seen.take().unwrap_or_default(), &seen) {
                 push(&mut self.events, Event { at_ms, text }, EVENTS_MAX);
             }
             self.seen = Some(seen);

@@ -74,20 +74,25 @@ impl Watched {
         let mut last = taken.clone();
         Ok(async move {
             loop {
-                tokio::select! {
-                    hung_up = hangup.recv() => if hung_up.is_none() { return },
-                    () = tokio::time::sleep(LOOK_AGAIN) => {
-                        let seen = look(&sources, &settings).await;
-                        // What is being written is left alone until it is the same twice.
-                        let is_settled = seen == last;
-                        last.clone_from(&seen);
-                        if !is_settled || seen == taken {
-                            continue;
+                let is_asked = tokio::select! {
+                    hung_up = hangup.recv() => {
+                        if hung_up.is_none() {
+                            return;
                         }
-                        tell_what_waits(&taken, &seen);
-                        taken = seen;
+                        true
                     }
+                    () = tokio::time::sleep(LOOK_AGAIN) => false,
+                };
+                // Also when asked: what is taken then is not to be taken once more a moment later.
+                let seen = look(&sources, &settings).await;
+                // What is being written is left alone until it is the same twice, unless somebody says that it is ready.
+                let is_settled = seen == last;
+                last.clone_from(&seen);
+                if !is_asked && (!is_settled || seen == taken) {
+                    continue;
                 }
+                tell_what_waits(&taken, &seen);
+                taken = seen;
                 reload(&sources, &node);
                 reload_passwords(&settings, &keeper, &mut default).await;
             }

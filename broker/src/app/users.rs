@@ -205,8 +205,7 @@ impl LocalUsers {
 
     /// Makes these users those of the node, before its first connection.
     pub(super) async fn start(self, node: &Node) {
-        let default = lock(&self.0.default).clone();
-        let users = self.0.table.lock().await.users(default);
+        let users = self.0.users(&*self.0.table.lock().await);
         // Nobody is there yet whom it could take time to reach.
         drop(node.install_users(users));
         node.set_user_store(Arc::new(self));
@@ -214,10 +213,13 @@ impl LocalUsers {
 }
 
 impl Local {
+    fn users(&self, table: &UserTable) -> Users {
+        table.users(lock(&self.default).clone())
+    }
+
     async fn install(&self, table: &UserTable) {
         if let Some(node) = self.node.upgrade() {
-            let default = lock(&self.default).clone();
-            node.install_users(table.users(default)).await;
+            node.install_users(self.users(table)).await;
         }
     }
 }
@@ -259,7 +261,7 @@ impl UserStore for LocalUsers {
         Box::pin(async move {
             let Place::File(path) = &local.place else { return Err(StoreError::NoFile) };
             let table = local.table.lock().await;
-            let users = table.users(lock(&local.default).clone());
+            let users = local.users(&table);
             let text = write_file(users.iter().map(|user| &**user));
             let file = path.clone();
             let written = tokio::task::spawn_blocking(move || replace(&file, &text)).await;

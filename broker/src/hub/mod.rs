@@ -37,6 +37,13 @@ pub enum ChannelKind {
     Shard,
 }
 
+impl ChannelKind {
+    /// Of a message that says whether its channel is a shard channel.
+    pub fn of(is_shard: bool) -> Self {
+        if is_shard { Self::Shard } else { Self::Channel }
+    }
+}
+
 /// What a connection can be subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriptionKind {

@@ -363,6 +363,14 @@ pub(crate) fn unsubscribe_some(shard: &Shard, seat: Seat, count_max: usize) -> b
     shard.hub.borrow().counts(seat).any()
 }
 
+/// Ends all that a connection is subscribed to, in whichever way it gets that.
+pub(crate) fn unsubscribe_from_everything(shard: &Shard, connection: &Connection) {
+    for kind in SubscriptionKind::ALL {
+        unsubscribe_all(shard, connection.seat, kind, |_| {});
+    }
+    shard.set_positioned(connection, false);
+}
+
 /// Ends all subscriptions of one kind, telling the name of each. Returns their number.
 pub(crate) fn unsubscribe_all(
     shard: &Shard,

@@ -34,11 +34,13 @@ impl Shard {
         if shards & 1 != 0 {
             self.deliver_numbered_here(&stamp, kind, channel, payload);
         }
-        let others = shards & !1;
+        let others = match shards & !1 {
+            0 => 0,
+            others => others & self.node.directory.interested(kind, channel),
+        };
         if others == 0 {
             return;
         }
-        let others = others & self.node.directory.interested(kind, channel);
         let message = Message::copied(kind, channel, payload);
         for shard in (1..self.node.settings.shards).filter(|shard| others & (1 << shard) != 0) {
             self.send(shard, Envelope::DeliverNumbered(message.clone(), stamp));
@@ -146,7 +148,7 @@ impl Shard {
                 hub.tell_gap(place.seat, &gap);
                 continue;
             };
-            let kind = if message.is_shard { ChannelKind::Shard } else { ChannelKind::Channel };
+            let kind = ChannelKind::of(message.is_shard);
             hub.replay(place.seat, kind, &message.channel, &message.payload, &stamp);
         }
         let step = match recent.end {

@@ -8,7 +8,6 @@ use std::{
 use carillon_proto::position::Cursor;
 
 use super::{Shard, connection::Connection, dispatch, reader::Reader};
-use crate::hub::SubscriptionKind;
 
 /// Bytes that may wait for the client before it is given more.
 const WAITING_BYTES_MAX: usize = 256 * 1024;
@@ -83,8 +82,5 @@ pub(super) async fn run(reader: &Reader<'_>, replay: Replay) -> Option<Vec<u8>> 
 
 /// Nothing was subscribed to.
 fn give_up(shard: &Rc<Shard>, connection: &Connection) {
-    for kind in SubscriptionKind::ALL {
-        dispatch::unsubscribe_all(shard, connection.seat, kind, |_| {});
-    }
-    shard.set_positioned(connection, false);
+    dispatch::unsubscribe_from_everything(shard, connection);
 }

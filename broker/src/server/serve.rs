@@ -3,7 +3,6 @@
 use std::{io, rc::Rc, time::Duration};
 
 use super::{CloseReason, Shard, connection::Connection, dispatch, reader::Reader};
-use crate::hub::SubscriptionKind;
 
 /// How long a closing connection may take to receive its last replies.
 const LAST_REPLIES_TIME_MAX: Duration = Duration::from_secs(2);
@@ -43,7 +42,6 @@ impl Drop for Departure<'_> {
             self.shard.stats().closed[CloseReason::Panic.index()].add(1);
         }
         end_subscriptions(self.shard, self.connection);
-        self.shard.set_positioned(self.connection, false);
         self.shard.leave(self.connection.seat);
     }
 }
@@ -60,9 +58,7 @@ async fn end_subscriptions_in_turns(shard: &Shard, connection: &Connection) {
 }
 
 pub(super) fn end_subscriptions(shard: &Shard, connection: &Connection) {
-    for kind in SubscriptionKind::ALL {
-        dispatch::unsubscribe_all(shard, connection.seat, kind, |_| {});
-    }
+    dispatch::unsubscribe_from_everything(shard, connection);
     if std::mem::take(&mut connection.session.borrow_mut().is_monitor) {
         shard.remove_monitor(connection.seat);
     }

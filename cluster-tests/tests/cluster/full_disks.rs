@@ -10,6 +10,9 @@ use crate::ms;
 /// More than fits into what the store has taken before.
 const COMINGS_MAX: usize = 30;
 
+/// What the system says of a full disk.
+const NO_ROOM: &str = "No space left on device";
+
 /// Fills one node's disk under load and changes the view, which it cannot write down: it stops and says why, the
 /// others go on, and once there is room it is back as who it was.
 fn fill(pick: impl Fn(&Scene, usize) -> usize) {
@@ -48,15 +51,10 @@ fn fill(pick: impl Fn(&Scene, usize) -> usize) {
     scene.cluster.nodes[3].start();
     scene.cluster.wait_until_serving(&rest_and_fourth);
     scene.wait_for_answers(200);
-    assert_says_why(&scene.cluster.nodes[victim].log());
+    assert_ends_with(&scene.cluster.nodes[victim].log(), NO_ROOM);
 
     // Started again without room, it stops again, and every time says why.
-    for _ in 0..2 {
-        let from = scene.cluster.nodes[victim].log().len();
-        scene.cluster.nodes[victim].start();
-        assert_eq!(scene.cluster.nodes[victim].wait(), Some(1));
-        assert_says_why(&scene.cluster.nodes[victim].log()[from..]);
-    }
+    assert_cannot_start(&mut scene, victim, NO_ROOM);
 
     disks[victim].free();
     scene.cluster.nodes[victim].start();
@@ -73,8 +71,15 @@ fn fill(pick: impl Fn(&Scene, usize) -> usize) {
     assert_closed(&history, 2, start, "only the clients of the node without room were disconnected");
 }
 
-fn assert_says_why(log: &str) {
-    assert_ends_with(log, "No space left on device");
+/// Started twice, a node ends each time and says why.
+fn assert_cannot_start(scene: &mut Scene, victim: usize, why: &str) {
+    let node = &mut scene.cluster.nodes[victim];
+    for _ in 0..2 {
+        let from = node.log().len();
+        node.start();
+        assert_eq!(node.wait(), Some(1), "node {victim} cannot keep a promise");
+        assert_ends_with(&node.log()[from..], why);
+    }
 }
 
 fn assert_ends_with(log: &str, why: &str) {
@@ -102,7 +107,7 @@ fn a_new_node_without_room_says_so_and_does_not_join() {
     disk.fill();
     cluster.nodes[3].start();
     assert_eq!(cluster.nodes[3].wait(), Some(1));
-    assert_says_why(&cluster.nodes[3].log());
+    assert_ends_with(&cluster.nodes[3].log(), NO_ROOM);
     let joined = eventually(ms(500), || cluster.status(0).filter(|status| status.members.len() > 3));
     assert!(joined.is_none(), "{joined:?}");
     disk.free();
@@ -130,12 +135,7 @@ fn a_node_with_a_read_only_disk_says_so_and_is_who_it_was_once_it_can_write() {
     assert_eq!(scene.cluster.nodes[2].terminate(), Some(0));
     for (victim, disk) in [(2, &disks[0]), (3, &disks[1])] {
         disk.set_read_only(true);
-        for _ in 0..2 {
-            let from = scene.cluster.nodes[victim].log().len();
-            scene.cluster.nodes[victim].start();
-            assert_eq!(scene.cluster.nodes[victim].wait(), Some(1), "node {victim} cannot keep a promise");
-            assert_ends_with(&scene.cluster.nodes[victim].log()[from..], "Read-only file system");
-        }
+        assert_cannot_start(&mut scene, victim, "Read-only file system");
         disk.set_read_only(false);
         scene.cluster.nodes[victim].start();
         scene.cluster.wait("it is in", || scene.cluster.nodes[victim].readiness().ok());

@@ -7,7 +7,6 @@ use carillon_proto::resp::{Protocol, parse_integer};
 use super::client::{NAME_ERROR, is_valid_name};
 use crate::{
     acl::DEFAULT,
-    hub::SubscriptionKind,
     server::{
         CloseReason, access,
         dispatch::{self, Call, Flow},
@@ -145,10 +144,7 @@ pub(super) fn quit(call: &Call<'_>) -> Flow {
 /// [RESET](https://redis.io/docs/latest/commands/reset/): as if the connection were new, but for its number.
 pub(super) fn reset(call: &Call<'_>) -> Flow {
     let seat = call.connection.seat;
-    for kind in SubscriptionKind::ALL {
-        dispatch::unsubscribe_all(call.shard, seat, kind, |_| {});
-    }
-    call.shard.set_positioned(call.connection, false);
+    dispatch::unsubscribe_from_everything(call.shard, call.connection);
     let mut session = call.connection.session.borrow_mut();
     if session.is_monitor {
         call.shard.remove_monitor(seat);
