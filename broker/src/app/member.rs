@@ -23,7 +23,7 @@ use crate::{
         RaftTimes,
         store::{Disk, set_aside},
     },
-    server::{ClientAddrs, Listeners, Node},
+    server::{Listeners, Node, ReservedPorts},
 };
 
 /// A member that is removed and starts anew waits this long, so that it does not do so in a tight circle.
@@ -170,7 +170,7 @@ impl MemberNode {
     }
 
     /// Keeps the client port open whenever the node is in the view, until the node stops.
-    pub(super) async fn keep_port(&self, addrs: ClientAddrs) -> std::io::Result<()> {
+    pub(super) async fn keep_port(&self, ports: &ReservedPorts) -> std::io::Result<()> {
         let mut is_open = self.clients.is_open.subscribe();
         loop {
             let is_stopping = tokio::select! {
@@ -183,7 +183,7 @@ impl MemberNode {
                 // Whoever waits for the node to have left is not to be cut short.
                 return std::future::pending().await;
             }
-            let listeners = match Listeners::bind(addrs.clone()) {
+            let listeners = match Listeners::bind(ports.addrs.clone()) {
                 Ok(listeners) => listeners,
                 Err(error) => {
                     tracing::error!(%error, "the client port cannot be opened; trying again");

@@ -16,8 +16,26 @@ use crate::{
     admin::{Admin, Token},
     config::Settings,
     raft::store::{Disk, DiskError, set_aside},
-    server::{ClientAddrs, Listeners, LiveSettings, Log, Node, NodeSettings},
+    server::{ClientAddrs, Listeners, LiveSettings, Log, Node, NodeSettings, ReservedPorts},
 };
+
+/// Where clients arrive.
+enum ClientPorts {
+    /// Those of a node on its own.
+    Open(Listeners),
+    /// Those of a member of a cluster: they open when it is in the view, and until then no client may get as far as the
+    /// backlog.
+    Reserved(ReservedPorts),
+}
+
+impl ClientPorts {
+    fn addrs(&self) -> &ClientAddrs {
+        match self {
+            Self::Open(listeners) => &listeners.addrs,
+            Self::Reserved(ports) => &ports.addrs,
+        }
+    }
+}
 
 /// A node whose addresses are bound and whose shards run. It does nothing yet.
 pub(super) struct Prepared {
@@ -29,9 +47,7 @@ pub(super) struct Prepared {
     settings: Settings,
     disk: Disk,
     shards: Vec<JoinHandle<()>>,
-    /// `None` for a member of a cluster: its port opens when it is in the view, and until then no client may get as far
-    /// as the backlog.
-    listeners: Option<Listeners>,
+    ports: ClientPorts,
     pub(super) admin: Admin,
     token: Option<Token>,
 }
@@ -43,13 +59,12 @@ impl Prepared {
         let (default, tls) = (users::checked_default(&settings)?, ports::load_tls(&settings)?);
         let is_member = settings.peer_addr.is_some();
         let wanted = ports::client_addrs(&settings);
-        let (listeners, client_addrs) = if is_member {
-            (None, wanted.check()?)
+        let ports = if is_member {
+            ClientPorts::Reserved(wanted.reserve()?)
         } else {
-            let listeners = Listeners::bind(wanted)?;
-            let addrs = listeners.addrs.clone();
-            (Some(listeners), addrs)
+            ClientPorts::Open(Listeners::bind(wanted)?)
         };
+        let client_addrs = ports.addrs().clone();
         let admin = Admin::bind(settings.admin_addr).await?;
         let token = settings.admin_token_file.as_deref().map(admin_token).transpose()?;
         let credentials = is_member.then(|| member::credentials(&settings)).transpose()?;
@@ -81,24 +96,23 @@ impl Prepared {
         });
         let name = settings.name.clone();
         let operators = Arc::new(Operators { name, node: Arc::clone(&node), member, recorder });
-        Ok(Self { node, operators, users, client_addrs, settings, disk, shards, listeners, admin, token })
+        Ok(Self { node, operators, users, client_addrs, settings, disk, shards, ports, admin, token })
     }
 
     /// Serves until the node is told to stop, or cannot go on. Nothing of it is left when this returns.
     pub(super) async fn run(self) -> Result<(), RunError> {
-        let Self { node, operators, client_addrs, settings, disk, shards, listeners, admin, token, .. } =
-            self;
+        let Self { node, operators, settings, disk, shards, ports, admin, token, .. } = self;
         let member = operators.member.clone();
         let of_recorder = Arc::clone(&operators);
         let recording = tokio::spawn(async move { of_recorder.recorder.run(|| of_recorder.cluster()).await });
         let admin = tokio::spawn(admin.serve(operators, token));
-        let result = match (member, listeners) {
-            (None, None) => unreachable!("a node on its own listens from the start"),
-            (None, Some(listeners)) => {
+        let result = match (member, ports) {
+            (Some(member), ClientPorts::Reserved(ports)) => run_member(member, settings, disk, ports).await,
+            (None, ClientPorts::Open(listeners)) => {
                 tracing::info!("ready for clients");
                 listeners.serve(Arc::clone(&node), std::future::pending()).await.map_err(RunError::from)
             }
-            (Some(member), _) => run_member(member, settings, disk, client_addrs).await,
+            _ => unreachable!("a node on its own listens from the start, a member when it is in the view"),
         };
         tracing::info!(clients = node.clients(), "stopping: answering what clients have sent, then closing");
         node.stop();
@@ -120,7 +134,7 @@ async fn run_member(
     member: Arc<MemberNode>,
     settings: Settings,
     disk: Disk,
-    client_addrs: ClientAddrs,
+    ports: ReservedPorts,
 ) -> Result<(), RunError> {
     let left = async {
         member.node.stopped().await;
@@ -128,7 +142,7 @@ async fn run_member(
     };
     let ended = tokio::select! {
         ended = member.run(&settings, disk) => ended,
-        ended = member.keep_port(client_addrs) => ended.map_err(RunError::from),
+        ended = member.keep_port(&ports) => ended.map_err(RunError::from),
         () = left => Ok(()),
     };
     member.forget_cluster();

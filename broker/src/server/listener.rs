@@ -59,19 +59,32 @@ pub struct ClientAddrs {
 }
 
 impl ClientAddrs {
-    /// Sees that these can be listened on, without a client ever getting through. Returns them with the ports that were
-    /// chosen when 0 was asked for.
-    pub fn check(mut self) -> Result<Self, ListenError> {
+    /// Takes the ports without a client ever getting through: each is refused until [`Listeners::bind`] listens on it, and
+    /// is nobody else's meanwhile.
+    pub fn reserve(mut self) -> Result<ReservedPorts, ListenError> {
+        let mut sockets = Vec::new();
         for addr in self.plain.iter_mut().chain(&mut self.tls) {
-            *addr = Listeners::check(*addr)?;
+            let (socket, bound) = reserve(*addr)?;
+            sockets.push(socket);
+            *addr = bound;
         }
-        Ok(self)
+        Ok(ReservedPorts { addrs: self, _sockets: sockets })
     }
 
     /// The port that clients are told: the one without TLS, if there is one.
     pub fn port(&self) -> u16 {
         self.plain.or(self.tls).map_or(0, |addr| addr.port())
     }
+}
+
+/// Ports that are this node's, whether it listens on them or not: the system gives them to no outgoing connection, and to
+/// nobody who asks for any free port.
+#[derive(Debug)]
+pub struct ReservedPorts {
+    /// Where they are, with the ports that were chosen when 0 was asked for.
+    pub addrs: ClientAddrs,
+    /// Bound, but not listening: Linux lets another socket listen beside these, as both may reuse the address.
+    _sockets: Vec<socket2::Socket>,
 }
 
 /// The sockets on which clients arrive.
@@ -104,14 +117,6 @@ impl Listeners {
             }
         };
         Ok(Self { plain, tls, unix, addrs })
-    }
-
-    /// Sees that a TCP address can be listened on, without a client ever getting through. Returns it with the port
-    /// that was chosen when 0 was asked for.
-    fn check(addr: SocketAddr) -> Result<SocketAddr, ListenError> {
-        let tcp_error = |source| ListenError::Tcp { addr, source };
-        let local = bind_socket(addr).and_then(|socket| socket.local_addr()).map_err(tcp_error)?;
-        local.as_socket().ok_or_else(|| tcp_error(io::ErrorKind::AddrNotAvailable.into()))
     }
 
     /// Accepts until the node stops or `closed` is over, then closes the sockets.
@@ -225,6 +230,15 @@ fn refuse(kind: SocketKind, addr: &str, reason: CloseReason) {
     };
 }
 
+/// Binds a socket to an address and tells which port it got.
+fn reserve(addr: SocketAddr) -> Result<(socket2::Socket, SocketAddr), ListenError> {
+    let tcp_error = |source| ListenError::Tcp { addr, source };
+    let socket = bind_socket(addr).map_err(tcp_error)?;
+    let local = socket.local_addr().map_err(tcp_error)?;
+    let bound = local.as_socket().ok_or_else(|| tcp_error(io::ErrorKind::AddrNotAvailable.into()))?;
+    Ok((socket, bound))
+}
+
 fn bind_tcp(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = bind_socket(addr)?;
     socket.listen(BACKLOG)?;
@@ -247,4 +261,38 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(path)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::*;
+
+    fn refuses(addr: SocketAddr) -> bool {
+        TcpStream::connect(addr).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+
+    /// As an outgoing connection would take it.
+    fn can_be_taken(addr: SocketAddr) -> bool {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&addr.into()).is_ok()
+    }
+
+    #[test]
+    fn a_reserved_port_refuses_clients_and_is_nobody_elses_whether_it_is_listened_on_or_not() {
+        let plain = Some((Ipv4Addr::LOCALHOST, 0).into());
+        let ports = ClientAddrs { plain, ..ClientAddrs::default() }.reserve().unwrap();
+        let addr = ports.addrs.plain.unwrap();
+        for _ in 0..2 {
+            assert!(refuses(addr) && !can_be_taken(addr));
+            let listeners = Listeners::bind(ports.addrs.clone()).unwrap();
+            TcpStream::connect(addr).unwrap();
+            assert!(ports.addrs.clone().reserve().is_err(), "another node asks for it");
+            drop(listeners);
+        }
+        assert!(refuses(addr) && !can_be_taken(addr));
+        drop(ports);
+        assert!(can_be_taken(addr));
+    }
 }

@@ -48,7 +48,7 @@ pub use histogram::Histogram;
 pub use inbox::Ticket;
 pub use inspect::{ClientReport, SubscriberReport};
 pub use limits::Limits;
-pub use listener::{ClientAddrs, ListenError, Listeners};
+pub use listener::{ClientAddrs, ListenError, Listeners, ReservedPorts};
 pub use live::{LiveSettings, Log, OutboxLimit, Setting};
 pub use node::{Node, NodeSettings};
 pub use relay::Relay;
