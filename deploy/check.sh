@@ -32,7 +32,8 @@ say 'YAML'
 "$venv/bin/yamllint" --strict --config-file deploy/.yamllint deploy
 
 say 'scripts'
-shellcheck --external-sources deploy/check.sh deploy/kustomize/secrets.sh deploy/image/rootfs.sh cluster-tests/kube-tools.sh
+shellcheck --external-sources deploy/check.sh deploy/kustomize/secrets.sh deploy/image/*.sh cluster-tests/kube-tools.sh \
+  cluster-tests/compose/run.sh cluster-tests/systemd/*.sh
 
 say 'Dockerfiles'
 "$venv/bin/hadolint" deploy/Dockerfile deploy/examples/socketio-chat/Dockerfile
