@@ -209,7 +209,7 @@ impl ClusterNode {
                 reply::Kind::Status(NodeStatus { json: listeners.to_string() })
             }
             Some(query_request::What::Overview(())) => {
-                let overview = self.clients.overview().await;
+                let overview = self.overview().await;
                 reply::Kind::Status(NodeStatus { json: overview.to_string() })
             }
             None => refuse(Refusal::lasting("a question that this version does not know")),
