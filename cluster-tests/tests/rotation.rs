@@ -2,13 +2,15 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     os::unix::{fs::symlink, net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
-use carillon_cluster_tests::{Server, Wire, carillon_binary, eventually};
+use carillon_cluster_tests::{Server, Wire, carillon_binary, eventually, free_addr};
 use carillon_proto::resp::Value;
 use tempfile::TempDir;
 
@@ -87,6 +89,29 @@ fn a_password_is_changed_without_a_moment_in_which_neither_is_taken() {
     files.exchange(&[("password", ""), ("previous", "other")]);
     std::thread::sleep(Duration::from_secs(5));
     assert!(takes(&server, "new") && !takes(&server, "other"));
+}
+
+#[test]
+fn the_operators_token_is_the_one_that_the_file_has() {
+    let mut files = Mounted::new(&[("token", "old\n")]);
+    let (admin, token) = (free_addr(), files.text("token"));
+    let _server = Server::carillon(&["--admin-addr", &admin.to_string(), "--admin-token-file", &token]);
+    let takes = |token: &str| {
+        let bearer = format!(
+            "GET /status HTTP/1.1\r\nHost: {admin}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        let mut socket = TcpStream::connect(admin).expect("it listens");
+        socket.write_all(bearer.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("it answers");
+        answer.starts_with("HTTP/1.1 200")
+    };
+    assert!(takes("old") && !takes("new"));
+    files.exchange(&[("token", "new\n")]);
+    assert!(takes("new") && !takes("old"));
+    // Nobody gets in by an empty one, and nobody is locked out.
+    files.exchange(&[("token", "")]);
+    assert!(takes("new") && !takes(""));
 }
 
 #[test]
