@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     dns::Records,
-    manifest::{Labels, Manifests, StatefulSet, has_all},
+    manifest::{Labels, Manifests, has_all},
     pod::Pod,
     rules::{Endpoint, backends},
     scheduler::Host,
@@ -75,7 +75,7 @@ impl World {
     }
 
     /// Pods of a controller, as its decisions need them.
-    pub(super) fn states(&self, name: &str, set: &StatefulSet) -> Vec<PodState> {
+    pub(super) fn states(&self, name: &str, revision: &str, min_ready_s: u64) -> Vec<PodState> {
         let mine = self.pods.iter().filter(|pod| pod.owner == name);
         let state = |pod: &Arc<Pod>| {
             let status = pod.status();
@@ -83,10 +83,9 @@ impl World {
             let ready_for = status.ready_since.map(|since| since.elapsed());
             PodState {
                 ordinal: ordinal.expect("the name ends in a number"),
-                is_current: pod.revision == set.revision,
+                is_current: pod.revision == revision,
                 is_terminating: status.is_terminating(),
-                is_available: ready_for
-                    .is_some_and(|time| time >= Duration::from_secs(set.min_ready_seconds)),
+                is_available: ready_for.is_some_and(|time| time >= Duration::from_secs(min_ready_s)),
             }
         };
         mine.map(state).collect()
