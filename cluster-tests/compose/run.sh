@@ -89,15 +89,15 @@ CONF
 deploy=$repository/deploy
 STORAGE_DRIVER=overlay "$deploy/image/build-without-docker.sh" "$CARILLON_BIN" localhost/carillon > "$WORK/build.log" 2>&1 || { cat "$WORK/build.log"; exit 1; }
 chat=$deploy/examples/socketio-chat
-mkdir -p "$WORK/chat/root/usr/local/bin" "$WORK/chat/root/app"
+mkdir -p "$WORK/chat/tree/usr/local/bin" "$WORK/chat/tree/app"
 node=$(readlink -f "$(command -v node)")
-cp "$node" "$WORK/chat/root/usr/local/bin/node"
+cp "$node" "$WORK/chat/tree/usr/local/bin/node"
 ldd "$node" | grep -o '/[^ ]*' | while read -r library; do
-  mkdir -p "$WORK/chat/root$(dirname "$library")"
-  cp -L "$library" "$WORK/chat/root$library"
+  mkdir -p "$WORK/chat/tree$(dirname "$library")"
+  cp -L "$library" "$WORK/chat/tree$library"
 done
-cp -r "$WORK/app/." "$WORK/chat/root/app"
-{ printf 'FROM scratch\nCOPY root/ /\n'; grep -E '^(WORKDIR|ENV|USER|EXPOSE|CMD) ' "$chat/Dockerfile"; } > "$WORK/chat/Dockerfile"
+cp -r "$WORK/app/." "$WORK/chat/tree/app"
+{ printf 'FROM scratch\nCOPY tree/ /\n'; grep -E '^(WORKDIR|ENV|USER|EXPOSE|CMD) ' "$chat/Dockerfile"; } > "$WORK/chat/Dockerfile"
 buildah bud --format docker --isolation chroot --tag localhost/carillon-chat "$WORK/chat" > "$WORK/build.log" 2>&1 ||
   { cat "$WORK/build.log"; exit 1; }
 

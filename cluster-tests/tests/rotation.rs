@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use carillon_cluster_tests::{Server, Wire, carillon_binary, eventually, free_addr};
+use carillon_cluster_tests::{Server, Wire, carillon_binary, eventually};
 use carillon_proto::resp::Value;
 use tempfile::TempDir;
 
@@ -94,8 +94,8 @@ fn a_password_is_changed_without_a_moment_in_which_neither_is_taken() {
 #[test]
 fn the_operators_token_is_the_one_that_the_file_has() {
     let mut files = Mounted::new(&[("token", "old\n")]);
-    let (admin, token) = (free_addr(), files.text("token"));
-    let _server = Server::carillon(&["--admin-addr", &admin.to_string(), "--admin-token-file", &token]);
+    let server = Server::carillon(&["--admin-token-file", &files.text("token")]);
+    let admin = server.admin;
     let takes = |token: &str| {
         let bearer = format!(
             "GET /status HTTP/1.1\r\nHost: {admin}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"

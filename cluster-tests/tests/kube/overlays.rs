@@ -34,14 +34,14 @@ fn take(objects: &mut Vec<Value>, kind: &str) -> Vec<Value> {
 }
 
 /// cert-manager with an issuer of its own.
-struct CertManager {
+struct Certifier {
     issuer: Issuer<'static, KeyPair>,
     ca: String,
     root: CertificateDer<'static>,
     request: Value,
 }
 
-impl CertManager {
+impl Certifier {
     /// `request` is the Certificate.
     fn new(request: Value) -> Self {
         let key = KeyPair::generate().expect("a key");
@@ -112,21 +112,21 @@ impl Client {
 
 #[test]
 fn clients_speak_tls_and_a_renewed_certificate_needs_no_restart() {
-    let mut manager = None;
+    let mut certifier = None;
     let mut first = Vec::new();
     let prepared = Stage::apply_changed("tls", |objects| {
         let request = take(objects, "Certificate").pop().expect("a Certificate");
-        let made = CertManager::new(request);
+        let made = Certifier::new(request);
         let (secret, certificate) = made.issue();
         objects.push(secret);
-        (manager, first) = (Some(made), certificate);
+        (certifier, first) = (Some(made), certificate);
     });
     let Some(mut stage) = prepared else { return };
-    let manager = manager.expect("was made");
+    let certifier = certifier.expect("was made");
     stage.kube.wait_for_rollout(NAME);
     let (service, password) = (stage.kube.service(NAME, PORT), stage.password());
     let connect = |stage: &Stage, name| {
-        let mut client = Client::connect(&stage.app, service, &manager.root, name);
+        let mut client = Client::connect(&stage.app, service, &certifier.root, name);
         client.expect(&["auth", &password], "+OK\r\n");
         client
     };
@@ -137,7 +137,7 @@ fn clients_speak_tls_and_a_renewed_certificate_needs_no_restart() {
     publisher.expect(&["publish", "c", "1"], ":1\r\n");
     subscriber.receive("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n");
 
-    let (secret, renewed) = manager.issue();
+    let (secret, renewed) = certifier.issue();
     take(&mut stage.objects, "Secret").into_iter().for_each(|old| {
         let is_renewed = old["metadata"]["name"] == secret["metadata"]["name"];
         stage.objects.push(if is_renewed { secret.clone() } else { old });
@@ -148,7 +148,7 @@ fn clients_speak_tls_and_a_renewed_certificate_needs_no_restart() {
         stage.kube.pods().iter().map(|pod| SocketAddr::from((pod.ip, PORT))).collect();
     for addr in addrs {
         stage.kube.wait("a node shows the new certificate", || {
-            let mut client = Client::connect(&stage.app, addr, &manager.root, "carillon");
+            let mut client = Client::connect(&stage.app, addr, &certifier.root, "carillon");
             client.expect(&["auth", &password], "+OK\r\n");
             (client.certificate() == renewed).then_some(())
         });
