@@ -195,6 +195,11 @@ impl Kube {
         self.shared.world().hosts.iter_mut().for_each(|host| host.is_cordoned = is_cordoned);
     }
 
+    /// Has the name server answer nobody, or everybody again.
+    pub fn silence_names(&self, is_silent: bool) {
+        self.shared.world().has_no_names = is_silent;
+    }
+
     /// The folder of a claim: what is in it is what whichever pod comes next finds.
     pub fn claim(&self, claim: &str, pod: &str) -> PathBuf {
         self.shared.world().folder.join("claims").join(format!("{claim}-{pod}"))

@@ -31,6 +31,8 @@ pub(super) struct World {
     ips: u32,
     /// Counts what must have a new name each time.
     pub(super) count: u64,
+    /// The name server does not answer.
+    pub(super) has_no_names: bool,
     /// Pods that are gone, for who asks what became of them.
     pub(super) gone: Vec<Arc<Pod>>,
 }
@@ -46,6 +48,7 @@ impl World {
             folder,
             ips: 1,
             count: 0,
+            has_no_names: false,
             gone: Vec::new(),
         }
     }
@@ -123,7 +126,7 @@ impl World {
 
     /// What the name server has to know.
     pub(super) fn records(&self) -> Records {
-        let mut records = Records::default();
+        let mut records = Records { is_silent: self.has_no_names, ..Records::default() };
         let pods = self.endpoints();
         for (name, service) in &self.manifests.services {
             if let Some(addr) = self.service_addrs.get(name) {
