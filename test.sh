@@ -48,6 +48,10 @@ cargo run --release --locked -p carillon-broker --example instructions
 step 'what is in deploy'
 deploy/check.sh
 
+step 'the unit under a systemd, and compose.yaml'
+CARILLON_BIN="$PWD/target/release/carillon" cluster-tests/systemd/run.sh
+CARILLON_BIN="$PWD/target/release/carillon" cluster-tests/compose/run.sh
+
 step 'unit and integration tests'
 cargo nextest run --workspace --locked
 

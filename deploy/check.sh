@@ -32,10 +32,18 @@ say 'YAML'
 "$venv/bin/yamllint" --strict --config-file deploy/.yamllint deploy
 
 say 'scripts'
-shellcheck --external-sources deploy/check.sh deploy/kustomize/secrets.sh deploy/image/rootfs.sh cluster-tests/kube-tools.sh
+shellcheck --external-sources deploy/check.sh deploy/kustomize/secrets.sh deploy/image/*.sh cluster-tests/kube-tools.sh \
+  cluster-tests/compose/run.sh cluster-tests/systemd/*.sh
 
 say 'Dockerfiles'
 "$venv/bin/hadolint" deploy/Dockerfile deploy/examples/socketio-chat/Dockerfile
+
+say 'what the broker is built from in an image'
+# That the context has all that the workspace consists of; the build itself takes a base image from a registry.
+rm -rf "$out/context"
+mkdir -p "$out/context"
+sed -n 's/^!//p' .dockerignore | xargs git ls-files -z -- | tar --create --null --files-from - | tar --extract --directory "$out/context"
+(cd "$out/context" && cargo metadata --locked --offline --format-version 1 > /dev/null)
 
 say 'chart'
 "$helm" lint --strict --quiet deploy/helm/carillon

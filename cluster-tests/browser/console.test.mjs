@@ -51,6 +51,12 @@ test('the console of any node shows the whole cluster, and who has died', { skip
     await subscriber.command('CLIENT', 'SETNAME', `<b>at-${node.name}</b>`);
     await subscriber.command('SUBSCRIBE', 'chimes');
     subscribers.push(subscriber);
+    // More subscribers than the other, and no messages.
+    for (let count = 0; count < 2; count += 1) {
+      const idle = await RespConnection.open(node.clientPort);
+      t.after(() => idle.close());
+      await idle.command('SUBSCRIBE', 'bells');
+    }
   }
   const [first] = cluster.nodes;
   const publisher = await RespConnection.open(first.clientPort);
@@ -60,7 +66,7 @@ test('the console of any node shows the whole cluster, and who has died', { skip
 
   const { page, complaints } = await openConsole(browser, cluster.nodes[1].adminPort);
   await page.locator('#summary', { hasText: '3 of 3 nodes in the view' }).waitFor();
-  await page.locator('#names tr', { hasText: 'chimes' }).locator('td', { hasText: /^3$/ }).waitFor();
+  await page.locator('#names tr', { hasText: 'chimes' }).waitFor();
   const status = await cluster.nodes[1].status();
   for (const node of cluster.nodes) {
     const own = await node.status();
@@ -71,6 +77,16 @@ test('the console of any node shows the whole cluster, and who has died', { skip
     const row = await cells(page, `#nodes tr[data-node="${first.name}"]`);
     return Number(row[4]) > 10 && Number(row[5]) > 10;
   });
+  // Messages of the channel, whichever node it is heard on, once; and by subscribers, when asked to.
+  const chimes = page.locator('#names tr', { hasText: 'chimes' });
+  await eventually('messages of a channel are those of the work', async () => {
+    const [, , messages, subscribers] = await chimes.locator('td').allTextContents();
+    return Number(messages) > 10 && Number(messages) < 100 && subscribers === '3';
+  });
+  assert.equal((await cells(page, '#names tr'))[0], 'chimes', 'the busiest comes first');
+  await page.getByRole('button', { name: 'Subscribers' }).click();
+  assert.equal((await cells(page, '#names tr'))[0], 'bells', 'the one with most subscribers does');
+  await page.getByRole('button', { name: 'Messages/s' }).click();
   assert.equal(await page.locator('#picture line.link:not(.bad)').count(), 3, 'links');
   assert.equal(await page.locator('#picture text.small', { hasText: 'ms' }).count(), 3, 'round trips');
   await page.locator('#events li', { hasText: 'leads, term' }).first().waitFor();

@@ -97,8 +97,10 @@ fn the_admin_port_asks_for_its_token() {
     assert!(refused.errors.contains("--admin-token-file"), "{}", refused.errors);
     let told = run(&["status", "--admin-addr", &admin, "--admin-token-file", &file], &[], b"");
     assert_eq!(told.code, Some(0), "{}", told.errors);
-    std::fs::write(&path, "another").expect("a file can be written");
-    let wrong = run(&["drain", "--admin-addr", &admin, "--admin-token-file", &file], &[], b"");
+    let other = folder.path().join("another");
+    std::fs::write(&other, "another").expect("a file can be written");
+    let other = other.display().to_string();
+    let wrong = run(&["drain", "--admin-addr", &admin, "--admin-token-file", &other], &[], b"");
     assert_eq!(wrong.code, Some(1), "{}", wrong.errors);
     let mut wire = Wire::connect(server.addr);
     wire.send(&command(&["ping"]));

@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     os::unix::{fs::symlink, net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -87,6 +89,29 @@ fn a_password_is_changed_without_a_moment_in_which_neither_is_taken() {
     files.exchange(&[("password", ""), ("previous", "other")]);
     std::thread::sleep(Duration::from_secs(5));
     assert!(takes(&server, "new") && !takes(&server, "other"));
+}
+
+#[test]
+fn the_operators_token_is_the_one_that_the_file_has() {
+    let mut files = Mounted::new(&[("token", "old\n")]);
+    let server = Server::carillon(&["--admin-token-file", &files.text("token")]);
+    let admin = server.admin;
+    let takes = |token: &str| {
+        let bearer = format!(
+            "GET /status HTTP/1.1\r\nHost: {admin}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        let mut socket = TcpStream::connect(admin).expect("it listens");
+        socket.write_all(bearer.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("it answers");
+        answer.starts_with("HTTP/1.1 200")
+    };
+    assert!(takes("old") && !takes("new"));
+    files.exchange(&[("token", "new\n")]);
+    assert!(takes("new") && !takes("old"));
+    // Nobody gets in by an empty one, and nobody is locked out.
+    files.exchange(&[("token", "")]);
+    assert!(takes("new") && !takes(""));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 # stage of the Dockerfile, from its own lines.
 #
 #   build-without-docker.sh BINARY TAG
+#
+# STORAGE_DRIVER is where it is kept: vfs works everywhere.
 set -eu
 binary=$1
 tag=$2
@@ -12,4 +14,4 @@ trap 'rm -rf "$context"' EXIT
 "$here/rootfs.sh" "$binary" "$context/image"
 # The first stage is what has just been done by hand.
 sed -n '/^FROM scratch$/,$p' "$here/../Dockerfile" | sed 's|--from=build ||; s|^\(COPY.*\) /image/|\1 image/|' > "$context/Dockerfile"
-buildah --storage-driver vfs bud --format docker --isolation chroot --file "$context/Dockerfile" --tag "$tag" "$context"
+buildah --storage-driver "${STORAGE_DRIVER:-vfs}" bud --format docker --isolation chroot --file "$context/Dockerfile" --tag "$tag" "$context"

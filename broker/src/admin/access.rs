@@ -1,6 +1,11 @@
 //! Who may ask.
 
-use std::{fmt, fs, io, path::Path, sync::Arc};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     extract::{Request, State},
@@ -10,25 +15,48 @@ use axum::{
 };
 use ring::digest::{Digest, SHA256, digest};
 
+use crate::lock::lock;
+
+/// How long the file may take to be read.
+const READ_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// What those who ask have to show: `Authorization: Bearer TOKEN`
 /// ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
-pub struct Token(Digest);
+///
+/// It is what the file has when somebody asks, so that it can be changed: operators ask rarely.
+pub struct Token {
+    path: PathBuf,
+    /// What the file had when it could last be read.
+    last: Mutex<Digest>,
+}
 
 impl Token {
     /// Reads it from a file; white space around it does not count.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let text = fs::read_to_string(path)?;
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is empty"));
-        }
-        Ok(Self(digest(&SHA256, text.as_bytes())))
+        Ok(Self { path: path.to_owned(), last: Mutex::new(load(path)?) })
     }
 
     /// Compares the hashes: how long that takes tells nothing of the token.
-    fn is(&self, shown: &str) -> bool {
-        digest(&SHA256, shown.as_bytes()).as_ref() == self.0.as_ref()
+    async fn is(&self, shown: &str) -> bool {
+        let path = self.path.clone();
+        // The file may be on a disk that does not answer.
+        let read = tokio::task::spawn_blocking(move || load(&path));
+        let now = tokio::time::timeout(READ_TIME_MAX, read).await;
+        let mut last = lock(&self.last);
+        if let Ok(Ok(Ok(now))) = now {
+            *last = now;
+        }
+        digest(&SHA256, shown.as_bytes()).as_ref() == last.as_ref()
     }
+}
+
+fn load(path: &Path) -> io::Result<Digest> {
+    let text = fs::read_to_string(path)?;
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is empty"));
+    }
+    Ok(digest(&SHA256, text.as_bytes()))
 }
 
 impl fmt::Debug for Token {
@@ -38,7 +66,11 @@ impl fmt::Debug for Token {
 }
 
 pub(super) async fn check(State(token): State<Option<Arc<Token>>>, request: Request, next: Next) -> Response {
-    let is_allowed = token.is_none_or(|token| shown(&request).is_some_and(|shown| token.is(shown)));
+    let is_allowed = match (&token, shown(&request)) {
+        (None, _) => true,
+        (Some(token), Some(shown)) => token.is(shown).await,
+        (Some(_), None) => false,
+    };
     if is_allowed {
         return next.run(request).await;
     }

@@ -14,7 +14,7 @@ mod recorder;
 mod reload;
 mod users;
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     admin::AdminError,
@@ -110,10 +110,16 @@ pub fn check(settings: &Settings) -> Result<(), RunError> {
     Ok(())
 }
 
+/// How long a node that has stopped waits for what cannot be broken off.
+const LAST_LOOKUPS_TIME_MAX: Duration = Duration::from_millis(500);
+
 /// Runs a node on this thread, which must not run a runtime. See [`serve`].
 pub fn serve_here(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(settings, sources, log))
+    let ended = runtime.block_on(serve(settings, sources, log));
+    // Looking up a name cannot be broken off, and takes half a minute where the name server does not answer.
+    runtime.shutdown_timeout(LAST_LOOKUPS_TIME_MAX);
+    ended
 }
 
 /// Runs a node until a signal or SHUTDOWN stops it. At SIGHUP it reads its `sources` again, if it has any; without,

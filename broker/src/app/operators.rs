@@ -81,11 +81,10 @@ impl Source for Operators {
     }
 
     async fn console(&self) -> Value {
-        let overviews = match self.cluster() {
-            Some(cluster) => cluster.overviews().await,
-            None => json!({&self.name: self.recorder.overview().await}),
-        };
-        json!({"nodes": self.nodes().await, "overviews": overviews})
+        if let Some(cluster) = self.cluster() {
+            return cluster.console().await;
+        }
+        json!({"nodes": self.nodes().await, "overviews": {&self.name: self.recorder.overview().await}})
     }
 
     async fn clients(&self, count: usize) -> Value {

@@ -1,12 +1,13 @@
 //! What the console shows of this node: its numbers second by second, and what has happened to it lately.
 //!
 //! Everything is found by comparing the counters that are there anyway, once a second: nothing on the path of a delivery
-//! knows of it. So there is no number of messages for each channel; counting that would cost every message.
+//! knows of it. Messages of single channels and patterns are taken only while somebody looks, since that walks over all
+//! their names.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::Serialize;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster::{ClusterNode, Condition},
-    hub::SubscriptionKind,
+    hub::{SubscriptionKind, Traffic},
     lock::lock,
     server::{CloseReason, Node},
 };
@@ -32,6 +33,9 @@ const EVENTS_MAX: usize = 50;
 const NAMES_MAX: usize = 15;
 const CLIENTS_MAX: usize = 10;
 
+/// Somebody looks at a console for as long after it was told something.
+const WATCHED_FOR: Duration = Duration::from_secs(5);
+
 /// Follows one node.
 #[derive(Debug)]
 pub(super) struct Recorder {
@@ -47,6 +51,19 @@ struct Recent {
     events: VecDeque<Event>,
     closes: VecDeque<Event>,
     links: Vec<Link>,
+    names: Vec<Name>,
+    /// When a console was last told something.
+    told: Option<Instant>,
+}
+
+/// A channel or pattern.
+#[derive(Clone, Debug, Serialize)]
+struct Name {
+    kind: &'static str,
+    name: String,
+    subscribers: u64,
+    /// Messages in the last second, if somebody looked all that time.
+    messages: Option<u32>,
 }
 
 /// Counters of a moment.
@@ -106,11 +123,17 @@ impl Recorder {
     pub(super) async fn run(&self, cluster: impl Fn() -> Option<Arc<ClusterNode>>) {
         let mut ticks = tokio::time::interval(SECOND);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut was_watched = false;
         loop {
             ticks.tick().await;
+            let is_watched = lock(&self.recent).told.is_some_and(|told| told.elapsed() < WATCHED_FOR);
+            // What is taken first has gathered for longer than a second.
+            let names = if is_watched { self.names(was_watched).await } else { Vec::new() };
+            was_watched = is_watched;
             let cluster = cluster();
             let (totals, seen) = (self.totals(), cluster.as_deref().map(seen));
             let mut recent = lock(&self.recent);
+            recent.names = names;
             recent.add(totals, seen, Node::unix_time().as_millis() as u64);
             recent.links = cluster.as_deref().map(links).unwrap_or_default();
         }
@@ -132,17 +155,8 @@ impl Recorder {
     /// All of it, as JSON.
     pub(super) async fn overview(&self) -> Value {
         let clients = self.node.largest_clients(CLIENTS_MAX).await;
-        let names: Vec<Value> = SubscriptionKind::ALL
-            .into_iter()
-            .flat_map(|kind| {
-                let largest = self.node.directory.largest(kind, NAMES_MAX);
-                largest.into_iter().map(move |(name, subscribers)| {
-                    let name = String::from_utf8_lossy(&name).into_owned();
-                    json!({"kind": label(kind), "name": name, "subscribers": subscribers})
-                })
-            })
-            .collect();
-        let recent = lock(&self.recent);
+        let mut recent = lock(&self.recent);
+        recent.told = Some(Instant::now());
         json!({
             "clients": self.node.clients(),
             "rates": recent.rates,
@@ -150,8 +164,24 @@ impl Recorder {
             "closes": recent.closes,
             "links": recent.links,
             "largest_clients": clients,
-            "names": names,
+            "names": recent.names,
         })
+    }
+
+    /// The names with most subscribers and with most messages.
+    async fn names(&self, is_counted: bool) -> Vec<Name> {
+        let directory = &self.node.directory;
+        let largest =
+            |kind| directory.largest(kind, NAMES_MAX).into_iter().map(move |(name, _)| (kind, name));
+        let largest: Vec<_> = SubscriptionKind::ALL.into_iter().flat_map(largest).collect();
+        let traffic = self.node.take_traffic(NAMES_MAX, &largest).await;
+        let told = traffic.into_iter().map(|Traffic { kind, name, messages }| Name {
+            kind: label(kind),
+            name: String::from_utf8_lossy(&name).into_owned(),
+            subscribers: directory.subscribers(kind, &name),
+            messages: is_counted.then_some(messages),
+        });
+        told.collect()
     }
 }
 

@@ -38,7 +38,7 @@ const FILES: [(&str, FileOf, bool); 10] = [
     ("peer-ca-file", |settings| settings.peer_ca_file.as_deref(), false),
     ("peer-cert-file", |settings| settings.peer_cert_file.as_deref(), false),
     ("peer-key-file", |settings| settings.peer_key_file.as_deref(), false),
-    ("admin-token-file", |settings| settings.admin_token_file.as_deref(), false),
+    ("admin-token-file", |settings| settings.admin_token_file.as_deref(), true),
 ];
 
 type FileOf = fn(&Settings) -> Option<&Path>;

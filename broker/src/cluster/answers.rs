@@ -8,7 +8,7 @@ use carillon_proto::peer::{
 };
 use tokio::sync::oneshot;
 
-use super::ClusterNode;
+use super::{ClusterNode, autopilot};
 use crate::{
     clock,
     mesh::{PlaneCommand, quic::PeerIdentity},
@@ -75,7 +75,7 @@ impl ClusterNode {
                 self.answer_write(Command::Enter { node, incarnation, addr }).await
             }
             request::Kind::Leave(EnterRequest { node, incarnation, .. }) => {
-                self.answer_write(Command::Leave { node, incarnation }).await
+                self.answer_leave(node, incarnation).await
             }
             request::Kind::Users(request) => self.answer_users(&request).await,
             request::Kind::Accuse(accusation) => {
@@ -172,6 +172,19 @@ impl ClusterNode {
         reply::Kind::Join(JoinReply { cluster_id, node, addrs: addrs.unwrap_or_default() })
     }
 
+    /// Lets a member leave by itself. When several do so at once, each waits until the votes of those before it are given
+    /// up, if its own leaving would take the majority away: it asks again.
+    async fn answer_leave(&self, node: u64, incarnation: u64) -> reply::Kind {
+        let _one_at_a_time = self.leaving.lock().await;
+        let (role, state) = (self.role(), self.state().unwrap_or_default());
+        let stays = |voter: &&u64| **voter != node && state.view.members.contains_key(voter);
+        let has_majority = role.voters.iter().filter(stays).count() * 2 > role.voters.len();
+        if !has_majority && (role.is_joint || autopilot::relief(self.node(), &state, &role).is_some()) {
+            return refuse(Refusal::temporary("the votes of those who have just left are given up first"));
+        }
+        self.answer_write(Command::Leave { node, incarnation, by_itself: true }).await
+    }
+
     async fn answer_write(&self, command: Command) -> reply::Kind {
         let Some(membership) = self.membership.get() else {
             return refuse(Refusal::temporary("this node is not in a cluster yet"));
@@ -196,7 +209,7 @@ impl ClusterNode {
                 reply::Kind::Status(NodeStatus { json: listeners.to_string() })
             }
             Some(query_request::What::Overview(())) => {
-                let overview = self.clients.overview().await;
+                let overview = self.overview().await;
                 reply::Kind::Status(NodeStatus { json: overview.to_string() })
             }
             None => refuse(Refusal::lasting("a question that this version does not know")),

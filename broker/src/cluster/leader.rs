@@ -73,7 +73,7 @@ impl ClusterNode {
             if is_new {
                 tracing::warn!(node, "voting out a node: its lease is over and it has not renewed it");
             }
-            if let Err(error) = raft.write(Command::Leave { node, incarnation }).await {
+            if let Err(error) = raft.write(Command::Leave { node, incarnation, by_itself: false }).await {
                 if is_new {
                     tracing::warn!(node, %error, "could not vote out a node; it will be tried again");
                 }

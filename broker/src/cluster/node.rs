@@ -113,6 +113,8 @@ pub struct ClusterNode {
     pub(super) membership: OnceLock<Membership>,
     /// While it leads: the leases that it has given.
     pub(super) leases: Mutex<Option<LeaderLeases>>,
+    /// While it leads: held while a member is let go.
+    pub(super) leaving: tokio::sync::Mutex<()>,
     pub(super) condition: watch::Sender<Condition>,
     /// The incarnation for which this node works now.
     pub(super) incarnation: watch::Sender<u64>,
@@ -153,6 +155,7 @@ impl ClusterNode {
             progress,
             membership: OnceLock::new(),
             leases: Mutex::new(None),
+            leaving: tokio::sync::Mutex::default(),
             condition: watch::Sender::new(Condition::Joining("just started".to_owned())),
             incarnation: watch::Sender::new(0),
             counters: Counters::default(),

@@ -26,12 +26,7 @@ impl ClusterNode {
         });
         let answers = futures_util::future::join_all(asked).await;
         for (member, answer) in members.iter_mut().zip(answers) {
-            let mut answer = answer.unwrap_or_default();
-            if let Some(answer) = answer.as_object_mut() {
-                // Everyone knows the same members.
-                answer.remove("members");
-            }
-            member["status"] = answer;
+            member["status"] = without_members(answer.unwrap_or_default());
         }
         status
     }
@@ -53,19 +48,46 @@ impl ClusterNode {
         futures_util::future::join_all(asked).await
     }
 
-    /// What a console shows of each node, by its name; `null` for one that does not answer, which older versions do not.
-    pub async fn overviews(&self) -> Value {
-        let state = self.state().unwrap_or_default();
-        let asked = state.members.iter().map(|(node, member)| async move {
-            let overview = if *node == self.node() {
-                Some(self.clients.overview().await)
-            } else {
+    /// What a console shows: [`nodes`](Self::nodes), and an overview of each by its name; `null` for one that does not
+    /// answer. Each is asked once for both.
+    pub async fn console(&self) -> Value {
+        let mut nodes = self.status().await;
+        let own = nodes.clone();
+        let Some(members) = nodes["members"].as_array_mut() else {
+            return json!({"nodes": nodes, "overviews": {}});
+        };
+        let asked = members.iter().map(|member| {
+            let (id, own) = (member["id"].as_u64().unwrap_or_default(), &own);
+            async move {
+                if id == self.node() {
+                    return (own.clone(), self.clients.overview().await);
+                }
                 let what = Some(query_request::What::Overview(()));
-                self.ask_for_json(*node, request::Kind::Query(QueryRequest { kind: 0, what })).await
-            };
-            (member.name.clone(), overview.unwrap_or_default())
+                let overview =
+                    self.ask_for_json(id, request::Kind::Query(QueryRequest { kind: 0, what })).await;
+                let mut overview = overview.unwrap_or_default();
+                // Older versions tell it only when they are asked for that.
+                let status = match overview.get_mut("status") {
+                    Some(status) => status.take(),
+                    None => self.status_of(id).await.unwrap_or_default(),
+                };
+                (status, overview)
+            }
         });
-        futures_util::future::join_all(asked).await.into_iter().collect()
+        let answers = futures_util::future::join_all(asked).await;
+        let mut overviews = serde_json::Map::new();
+        for (member, (status, overview)) in members.iter_mut().zip(answers) {
+            overviews.insert(member["name"].as_str().unwrap_or_default().to_owned(), overview);
+            member["status"] = without_members(status);
+        }
+        json!({"nodes": nodes, "overviews": overviews})
+    }
+
+    /// This node's part of it.
+    pub(super) async fn overview(&self) -> Value {
+        let mut overview = self.clients.overview().await;
+        overview["status"] = without_members(self.status().await);
+        overview
     }
 
     async fn status_of(&self, node: u64) -> Option<Value> {
@@ -152,4 +174,12 @@ impl ClusterNode {
             },
         })
     }
+}
+
+/// Everyone knows the same members: they are told once.
+fn without_members(mut status: Value) -> Value {
+    if let Some(status) = status.as_object_mut() {
+        status.remove("members");
+    }
+    status
 }

@@ -367,7 +367,7 @@ settings! {
         why: Some("who reaches it can stop the node, so nobody but this machine until you say so"),
     }
     /// File with a token that operators have to show (Authorization: Bearer TOKEN). Without it, whoever reaches the
-    /// address is answered; /livez and /readyz answer everyone.
+    /// address is answered; /livez and /readyz answer everyone. It is read again when it changes.
     admin_token_file: Option<PathBuf> = None, {
         group: Group::Operators,
         kind: Kind::Path,

@@ -13,6 +13,7 @@ mod patterns;
 mod positioned;
 mod tables;
 mod topics;
+mod traffic;
 
 #[cfg(test)]
 mod model;
@@ -23,7 +24,7 @@ use carillon_proto::resp::{Encoder, Protocol};
 use slab::Slab;
 
 use self::{frame::MessageFrame, id_set::IdSet, outbox::BufferPool, tables::Tables, topics::TopicId};
-pub use self::{glob::Glob, outbox::Outbox};
+pub use self::{glob::Glob, outbox::Outbox, traffic::Traffic};
 
 /// A connection's place in its shard's hub. Reused after the connection is gone.
 pub type Seat = usize;
@@ -295,7 +296,7 @@ impl Hub {
     }
 
     fn deliver(&mut self, kind: ChannelKind, id: TopicId) -> u64 {
-        let seats = self.tables.topics(kind).subscribers(id);
+        let seats = self.tables.topics(kind).hearing(id);
         for seat in seats.iter() {
             deliver_one(&mut self.clients[seat], seat, &self.frame, &mut self.pool, &mut self.dirty);
         }
@@ -304,7 +305,7 @@ impl Hub {
 
     fn publish_to_patterns(&mut self, channel: &[u8], payload: &[u8]) -> u64 {
         let mut receivers = 0;
-        for (pattern, seats) in self.tables.patterns.matching(channel) {
+        for (pattern, seats) in self.tables.patterns.hearing(channel) {
             self.frame.encode("pmessage", Some(pattern), channel, payload);
             for seat in seats.iter() {
                 deliver_one(&mut self.clients[seat], seat, &self.frame, &mut self.pool, &mut self.dirty);

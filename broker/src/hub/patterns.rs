@@ -88,15 +88,27 @@ impl Patterns {
         }
     }
 
+    /// The patterns by name.
+    pub(super) fn topics(&self) -> &Topics {
+        &self.names
+    }
+
     /// The patterns that match a channel, each with its subscribers.
     pub(super) fn matching<'a>(&'a self, channel: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a IdSet)> {
+        self.matching_ids(channel).map(|id| (self.names.name(id), self.names.subscribers(id)))
+    }
+
+    /// The same, for a message that is counted.
+    pub(super) fn hearing<'a>(&'a self, channel: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a IdSet)> {
+        self.matching_ids(channel).map(|id| (self.names.name(id), self.names.hearing(id)))
+    }
+
+    fn matching_ids<'a>(&'a self, channel: &'a [u8]) -> impl Iterator<Item = PatternId> + 'a {
         let long_enough =
             self.groups.iter().map_while(|group| Some((group, channel.get(..group.prefix_len)?)));
         let likely =
             long_enough.flat_map(|(group, prefix)| group.by_prefix.iter_hash(self.hasher.hash_one(prefix)));
-        likely
-            .filter(|(_, glob)| glob.matches(channel))
-            .map(|(id, _)| (self.names.name(*id), self.names.subscribers(*id)))
+        likely.filter(|(_, glob)| glob.matches(channel)).map(|(id, _)| *id)
     }
 }
 

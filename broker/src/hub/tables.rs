@@ -86,8 +86,21 @@ impl Tables {
         direct.into_iter().chain(patterns)
     }
 
-    /// Subscriptions by which a message is received.
+    /// Subscriptions by which a message is received, which is counted.
     pub(super) fn count(&self, kind: ChannelKind, channel: &[u8]) -> u64 {
-        self.hearing(kind, channel).map(|(_, seats)| seats.len() as u64).sum()
+        let topics = self.topics(kind);
+        let direct = topics.find(channel).map(|id| topics.hearing(id));
+        let patterns = (kind == ChannelKind::Channel).then(|| self.patterns.hearing(channel));
+        let patterns = patterns.into_iter().flatten().map(|(_, seats)| seats);
+        direct.into_iter().chain(patterns).map(|seats| seats.len() as u64).sum()
+    }
+
+    /// The names of a kind.
+    pub(super) fn names(&self, kind: SubscriptionKind) -> &Topics {
+        match kind {
+            SubscriptionKind::Channel => &self.channels,
+            SubscriptionKind::Pattern => self.patterns.topics(),
+            SubscriptionKind::ShardChannel => &self.shard_channels,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Channel names and their subscribers in one shard.
 
+use std::cell::Cell;
+
 use ahash::RandomState;
 use hashbrown::HashTable;
 use slab::Slab;
@@ -13,6 +15,8 @@ pub(super) type TopicId = usize;
 struct Topic {
     name: Box<[u8]>,
     seats: IdSet,
+    /// Messages since they were last asked for. It lies beside what a publish reads anyway.
+    messages: Cell<u32>,
 }
 
 /// One name space of channels.
@@ -39,7 +43,11 @@ impl Topics {
         if let Some(id) = self.find(name) {
             return id;
         }
-        let id = self.topics.insert(Topic { name: name.into(), seats: IdSet::default() });
+        let id = self.topics.insert(Topic {
+            name: name.into(),
+            seats: IdSet::default(),
+            messages: Cell::default(),
+        });
         let Self { topics, by_name, hasher } = self;
         by_name.insert_unique(hasher.hash_one(name), id, |id| hasher.hash_one(&*topics[*id].name));
         id
@@ -51,6 +59,24 @@ impl Topics {
 
     pub(super) fn subscribers(&self, id: TopicId) -> &IdSet {
         &self.topics[id].seats
+    }
+
+    /// The subscribers of a topic, for a message that is counted.
+    pub(super) fn hearing(&self, id: TopicId) -> &IdSet {
+        let topic = &self.topics[id];
+        topic.messages.set(topic.messages.get().wrapping_add(1));
+        &topic.seats
+    }
+
+    /// Messages of a topic since they were last taken.
+    pub(super) fn messages(&self, id: TopicId) -> u32 {
+        self.topics[id].messages.get()
+    }
+
+    /// Takes the numbers of messages of all topics that had any.
+    pub(super) fn take_messages(&self) -> impl Iterator<Item = (&[u8], u32)> {
+        let all = self.topics.iter().map(|(_, topic)| (&*topic.name, topic.messages.take()));
+        all.filter(|(_, messages)| *messages > 0)
     }
 
     pub(super) fn add(&mut self, id: TopicId, seat: Seat) {

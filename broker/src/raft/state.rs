@@ -1,6 +1,9 @@
 //! The replicated state: who belongs to the cluster, and the view. Pure.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +56,9 @@ pub enum Command {
         node: u64,
         /// Its incarnation.
         incarnation: u64,
+        /// It has left by itself, and said so. Absent in entries of before nodes told.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_itself: bool,
     },
     /// Users change. Written only once every member knows this form.
     Users {
@@ -103,6 +109,10 @@ pub struct ClusterState {
     pub members: BTreeMap<u64, Member>,
     /// Who is in the view.
     pub view: View,
+    /// Members that have left the view by themselves and not come back. Absent when empty, so that older nodes can read
+    /// the rest.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub left: BTreeSet<u64>,
     /// The users, once there are any but those of the settings. Absent before, so that older nodes can read the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<UserTable>,
@@ -126,6 +136,7 @@ impl ClusterState {
             }
             Command::Remove { node } => {
                 self.members.remove(node);
+                self.left.remove(node);
                 if self.view.members.remove(node).is_some() {
                     self.view.epoch += 1;
                 }
@@ -136,15 +147,19 @@ impl ClusterState {
                     return Outcome::Refused(format!("node {node} is not a member of this cluster any more"));
                 };
                 member.addr.clone_from(addr);
+                self.left.remove(node);
                 if self.view.members.insert(*node, *incarnation) != Some(*incarnation) {
                     self.view.epoch += 1;
                 }
                 Outcome::Done
             }
-            Command::Leave { node, incarnation } => {
+            Command::Leave { node, incarnation, by_itself } => {
                 if self.view.has(*node, *incarnation) {
                     self.view.members.remove(node);
                     self.view.epoch += 1;
+                    if *by_itself {
+                        self.left.insert(*node);
+                    }
                 }
                 Outcome::Done
             }
@@ -206,7 +221,7 @@ mod tests {
         assert_eq!(state.apply(11, &enter(5)), Outcome::Done);
         assert_eq!((state.view.epoch, state.view.has(9, 5)), (1, true));
         state.apply(12, &enter(6));
-        state.apply(13, &Command::Leave { node: 9, incarnation: 5 });
+        state.apply(13, &Command::Leave { node: 9, incarnation: 5, by_itself: false });
         assert_eq!(
             (state.view.epoch, state.view.has(9, 6)),
             (2, true),
@@ -218,5 +233,30 @@ mod tests {
             matches!(state.apply(15, &enter(7)), Outcome::Refused(_)),
             "who was removed does not come back"
         );
+    }
+
+    #[test]
+    fn who_left_by_itself_is_known_until_it_is_back_and_older_nodes_read_the_rest() {
+        let mut state = ClusterState::default();
+        state.apply(2, &Command::Found { cluster_id: "c".into(), member: member("a") });
+        let before = serde_json::to_string(&state).unwrap();
+        let enter = |incarnation| Command::Enter { node: 1, incarnation, addr: "a:1".into() };
+        let leave = |incarnation, by_itself| Command::Leave { node: 1, incarnation, by_itself };
+        state.apply(3, &enter(5));
+        state.apply(4, &leave(4, true));
+        assert!(state.left.is_empty(), "an old incarnation says nothing about the new one");
+        state.apply(5, &leave(5, true));
+        assert_eq!(state.left, [1].into());
+        let again: ClusterState = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+        assert_eq!(again, state);
+        state.apply(6, &enter(6));
+        assert!(state.left.is_empty());
+        state.apply(7, &leave(6, false));
+        assert!(state.left.is_empty(), "it was voted out");
+        state.view.epoch = 0;
+        assert_eq!(serde_json::to_string(&state).unwrap(), before.replace("a:7379", "a:1"));
+        let old = r#"{"Leave":{"node":1,"incarnation":6}}"#;
+        assert_eq!(serde_json::from_str::<Command>(old).unwrap(), leave(6, false));
+        assert_eq!(serde_json::to_string(&leave(6, false)).unwrap(), old);
     }
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::{Node, Shard, connection::Connection};
-use crate::hub::{ChannelKind, SubscriptionKind};
+use crate::hub::{ChannelKind, SubscriptionKind, Traffic};
 
 /// Subscriptions of a client that are told by name.
 const NAMES_MAX: usize = 10;
@@ -58,6 +58,22 @@ impl Node {
         clients.sort_by_key(|client| std::cmp::Reverse((client.pending_bytes, client.held_bytes)));
         clients.truncate(count);
         clients
+    }
+
+    /// Takes the messages of the busiest names, and of those in `also`, since this was last asked. Each shard in which a
+    /// name has subscribers hears all of its messages, so that the largest number is the one of the node.
+    pub async fn take_traffic(&self, count: usize, also: &[(SubscriptionKind, Box<[u8]>)]) -> Vec<Traffic> {
+        let also = also.to_vec();
+        let shards = self.ask_shards(None, move |shard| shard.hub.borrow().take_traffic(count, &also));
+        let mut all: Vec<Traffic> = join_all(shards).await.into_iter().flatten().flatten().collect();
+        all.sort_by_key(|traffic| std::cmp::Reverse(traffic.messages));
+        let mut found: Vec<Traffic> = Vec::new();
+        for traffic in all {
+            if !found.iter().any(|busier| busier.kind == traffic.kind && busier.name == traffic.name) {
+                found.push(traffic);
+            }
+        }
+        found
     }
 
     /// Who on this node gets what is published to `channel`: its subscribers, and those of patterns.

@@ -2,10 +2,11 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    process::Command,
     sync::Arc,
 };
 
-use super::{Kube, Shared, manifest::Labels, namespaces::Namespaces, rules::Endpoint};
+use super::{Kube, Shared, manifest::Labels, namespaces::Namespaces, pod::NAMESPACE, rules::Endpoint};
 
 /// An application's pod; gone when dropped.
 #[derive(Debug)]
@@ -18,12 +19,18 @@ pub struct App {
 impl Kube {
     /// Makes one with these labels, in the namespace of everything else.
     pub fn app(&self, name: &str, labels: &[(&str, &str)]) -> App {
+        self.app_in(NAMESPACE, name, labels)
+    }
+
+    /// Makes one in another namespace.
+    pub fn app_in(&self, namespace: &str, name: &str, labels: &[(&str, &str)]) -> App {
         let ip = self.shared.world().new_ip();
         let namespaces = Namespaces::new("").expect("the cluster could be made, too");
         self.shared.network.connect(&namespaces, ip);
         let labels: Labels =
             labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let endpoint = Endpoint { name: name.to_owned(), ip, labels, is_ready: true, spec: None };
+        let (name, namespace) = (name.to_owned(), namespace.to_owned());
+        let endpoint = Endpoint { name, namespace, ip, labels, is_ready: true, spec: None };
         self.shared.world().apps.push(endpoint);
         App { namespaces, shared: Arc::clone(&self.shared), ip }
     }
@@ -39,6 +46,11 @@ impl App {
             });
             inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+
+    /// A command that runs in the pod: a program of this machine, as root.
+    pub fn command(&self) -> Command {
+        self.namespaces.command()
     }
 
     /// Its address.

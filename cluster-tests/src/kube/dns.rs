@@ -31,6 +31,8 @@ pub(super) struct Records {
     pub(super) hosts: BTreeMap<String, Vec<Ipv4Addr>>,
     /// Ports and hosts by `_port._protocol.service`, without the domain.
     pub(super) services: BTreeMap<String, Vec<(u16, String)>>,
+    /// Nobody gets an answer.
+    pub(super) is_silent: bool,
 }
 
 /// What the name server knows at the moment.
@@ -45,6 +47,9 @@ pub(super) fn serve(addr: Ipv4Addr, known: &Known) {
         while let Ok((len, client)) = socket.recv_from(&mut question) {
             let Ok(asked) = Message::from_vec(&question[..len]) else { continue };
             let records = known.lock().expect("nobody panics with it").clone();
+            if records.is_silent {
+                continue;
+            }
             if let Ok(answer) = answer(asked, &records).to_vec() {
                 // The one who asked may have gone.
                 let _ = socket.send_to(&answer, client);

@@ -19,6 +19,8 @@ pub type NotExecuted = Option<Value>;
 pub struct Manifests {
     /// `StatefulSet`s by name.
     pub stateful_sets: BTreeMap<String, StatefulSet>,
+    /// `Deployment`s by name.
+    pub deployments: BTreeMap<String, Deployment>,
     /// Services by name.
     pub services: BTreeMap<String, ServiceSpec>,
     /// Files of config maps and secrets, by kind and name.
@@ -105,6 +107,21 @@ pub struct StatefulSet {
     pub revision: String,
 }
 
+/// A `Deployment`, with the default strategy.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names are Kubernetes's own")]
+pub struct Deployment {
+    pub replicas: usize,
+    #[serde(default)]
+    pub min_ready_seconds: u64,
+    pub selector: Selector,
+    pub template: PodTemplate,
+    /// What tells one version of the template from another.
+    #[serde(skip)]
+    pub revision: String,
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(missing_docs, reason = "the names are Kubernetes's own")]
@@ -154,6 +171,8 @@ pub struct ServiceSpec {
     pub publish_not_ready_addresses: bool,
     /// Only the default, `ClusterIP`, is executed.
     pub r#type: Option<String>,
+    /// `ClientIP`: who comes again gets to the same pod.
+    pub session_affinity: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -204,7 +223,7 @@ pub struct PolicyRule {
 #[allow(missing_docs, reason = "the names are Kubernetes's own")]
 pub struct PolicyPeer {
     pub pod_selector: Option<Selector>,
-    /// All pods here are in one namespace: a peer in another is nobody.
+    /// By the label that Kubernetes gives each namespace, which is its name.
     pub namespace_selector: Option<Selector>,
 }
 
@@ -244,6 +263,11 @@ impl Manifests {
                 assert_eq!(set.pod_management_policy, "Parallel", "the only one that is executed");
                 assert_eq!(set.update_strategy.r#type, "RollingUpdate", "the only one that is executed");
                 self.stateful_sets.insert(name, set);
+            }
+            "Deployment" => {
+                let (name, mut deployment) = spec_of::<Deployment>(object);
+                deployment.revision = object["spec"]["template"].to_string();
+                self.deployments.insert(name, deployment);
             }
             "Service" => drop(insert(&mut self.services, object)),
             "PodDisruptionBudget" => drop(insert(&mut self.budgets, object)),

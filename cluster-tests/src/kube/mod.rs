@@ -8,7 +8,10 @@
 //! It needs root. All is in namespaces: nothing of the machine's own network changes, and two tests do not meet.
 
 mod app;
+mod controllers;
+mod deployment;
 mod dns;
+mod dockerfile;
 mod image;
 mod kubelet;
 pub mod manifest;
@@ -26,9 +29,10 @@ mod volume;
 mod world;
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
-    path::Path,
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -45,18 +49,11 @@ pub use pod::{Pod, PodStatus};
 pub use scheduler::Host;
 
 use crate::eventually;
+use controllers::{control, mount_files, secret};
 use image::Image;
-use manifest::{FileKind, Manifests, StatefulSet};
+use manifest::{FileKind, Manifests};
 use network::{NAME_SERVER, Network};
-use sandbox::{Sandbox, mode};
-use stateful_set::{Step, steps};
-use world::{Lagging, World};
-
-/// Between two turns of the controllers.
-const TURN: Duration = Duration::from_millis(20);
-
-/// What a change of endpoints takes until every node's packet filter knows of it.
-const ENDPOINTS_LAG: Duration = Duration::from_millis(500);
+use world::World;
 
 /// How long anything may take that is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -72,7 +69,8 @@ pub struct Kube {
 #[derive(Debug)]
 struct Shared {
     network: Network,
-    image: Image,
+    images: Mutex<BTreeMap<String, Arc<Image>>>,
+    folder: PathBuf,
     world: Mutex<World>,
     known: dns::Known,
     is_over: AtomicBool,
@@ -94,7 +92,6 @@ impl Kube {
         // Whoever runs in a pod is not root, and has to reach its volumes.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(folder.path(), open).expect("its own folder");
-        let image = Image::carillon(folder.path());
         let mut world = World::new(folder.path().to_owned());
         world.hosts =
             ["a", "b", "c"].map(|zone| host(&format!("host-{zone}"), &format!("zone-{zone}"))).into();
@@ -107,7 +104,8 @@ impl Kube {
         name_server.join().expect("the name server starts");
         let shared = Arc::new(Shared {
             network,
-            image,
+            images: Mutex::default(),
+            folder: folder.path().to_owned(),
             world: Mutex::new(world),
             known,
             is_over: AtomicBool::new(false),
@@ -149,7 +147,7 @@ impl Kube {
             format!("restart {count}");
     }
 
-    /// The pods of `StatefulSet`s, those on their way out included.
+    /// The pods of controllers, those on their way out included.
     pub fn pods(&self) -> Vec<Arc<Pod>> {
         self.shared.world().pods.clone()
     }
@@ -197,10 +195,14 @@ impl Kube {
         self.shared.world().hosts.iter_mut().for_each(|host| host.is_cordoned = is_cordoned);
     }
 
-    /// The folder of a claim, to lose it: what is in it is gone for whichever pod comes next.
-    pub fn wipe_claim(&self, claim: &str, pod: &str) {
-        let folder = self.shared.world().folder.join("claims").join(format!("{claim}-{pod}"));
-        fs::remove_dir_all(folder).expect("it is there");
+    /// Has the name server answer nobody, or everybody again.
+    pub fn silence_names(&self, is_silent: bool) {
+        self.shared.world().has_no_names = is_silent;
+    }
+
+    /// The folder of a claim: what is in it is what whichever pod comes next finds.
+    pub fn claim(&self, claim: &str, pod: &str) -> PathBuf {
+        self.shared.world().folder.join("claims").join(format!("{claim}-{pod}"))
     }
 
     /// Where a Service is reached by those in the cluster.
@@ -225,13 +227,18 @@ impl Kube {
             .unwrap_or_else(|| panic!("after {PATIENCE:?} it is not so that {what}\n{}", self.report()))
     }
 
-    /// Waits until a `StatefulSet` has exactly its replicas, all of its newest template and available.
+    /// Waits until a `StatefulSet` or `Deployment` has exactly its replicas, all of its newest template and available.
     pub fn wait_for_rollout(&self, name: &str) {
         self.wait(&format!("{name} is rolled out"), || {
             let world = self.shared.world();
-            let set = &world.manifests.stateful_sets[name];
-            let states = world.states(name, set);
-            let is_done = states.len() == set.replicas
+            let (sets, deployments) = (&world.manifests.stateful_sets, &world.manifests.deployments);
+            let (replicas, states) = if let Some(set) = sets.get(name) {
+                (set.replicas, world.states(name, &set.revision, set.min_ready_seconds))
+            } else {
+                let wanted = &deployments[name];
+                (wanted.replicas, world.states(name, &wanted.revision, wanted.min_ready_seconds))
+            };
+            let is_done = states.len() == replicas
                 && states.iter().all(|pod| pod.is_current && pod.is_available && !pod.is_terminating);
             is_done.then_some(())
         });
@@ -273,118 +280,15 @@ impl Shared {
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+
+    /// The image of this name, put together when it is first asked for.
+    fn image(&self, reference: &str) -> Arc<Image> {
+        let mut images = self.images.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let made = images.entry(reference.to_owned());
+        Arc::clone(made.or_insert_with(|| Arc::new(Image::named(reference, &self.folder))))
+    }
 }
 
 fn host(name: &str, zone: &str) -> Host {
     Host { name: name.to_owned(), zone: zone.to_owned(), is_cordoned: false }
-}
-
-/// The controllers, the scheduler and what tells every node of endpoints.
-fn control(shared: &Arc<Shared>) {
-    let mut filter = Lagging::default();
-    while !shared.is_over.load(SeqCst) {
-        let rules = {
-            let mut world = shared.world();
-            let (gone, there) = world.pods.drain(..).partition(|pod| pod.status().ended_after.is_some());
-            world.pods = there;
-            world.gone.extend::<Vec<Arc<Pod>>>(gone);
-            let sets: Vec<(String, StatefulSet)> =
-                world.manifests.stateful_sets.iter().map(|(name, set)| (name.clone(), set.clone())).collect();
-            for (name, set) in &sets {
-                for step in steps(set, &world.states(name, set)) {
-                    match step {
-                        Step::Create(ordinal) => create(shared, &mut world, name, set, ordinal),
-                        Step::Delete(ordinal) => {
-                            let named = format!("{name}-{ordinal}");
-                            let pod = world.pods.iter().find(|pod| pod.name == named).expect("it was listed");
-                            pod.delete(pod.grace());
-                        }
-                    }
-                }
-            }
-            *shared.known.lock().expect("nobody panics with it") = world.records();
-            let endpoints = world.endpoints();
-            rules::rule_set(&world.manifests, |name| world.service_addrs.get(name).copied(), &endpoints)
-        };
-        if let Some(rules) = filter.next(rules, ENDPOINTS_LAG) {
-            shared.network.filter(&rules);
-        }
-        std::thread::sleep(TURN);
-    }
-}
-
-/// Makes a pod of a `StatefulSet`, if there is a place for it.
-fn create(shared: &Arc<Shared>, world: &mut World, owner: &str, set: &StatefulSet, ordinal: usize) {
-    let (name, spec, labels) =
-        (format!("{owner}-{ordinal}"), &set.template.spec, &set.template.metadata.labels);
-    assert!(world.manifests.service_accounts.contains(&spec.service_account_name), "its account is there");
-    let placed: Vec<_> = world.pods.iter().map(|pod| (pod.host.clone(), pod.labels.clone())).collect();
-    let Some(host) = scheduler::place(&spec.topology_spread_constraints, &world.hosts, &placed) else {
-        return;
-    };
-    world.count += 1;
-    let folder = world.folder.join(format!("{name}.{}", world.count));
-    let volumes = folder.join("volumes");
-    fs::create_dir_all(&volumes).expect("a folder");
-    for claim in &set.volume_claim_templates {
-        let kept = world.folder.join("claims").join(format!("{}-{name}", claim.metadata.name));
-        volume::claim(&kept, spec.security_context.fs_group);
-        std::os::unix::fs::symlink(kept, volumes.join(&claim.metadata.name)).expect("a link");
-    }
-    mount_files(world, &volumes, spec, None);
-    let pod = Arc::new(Pod {
-        ip: world.new_ip(),
-        host,
-        owner: owner.to_owned(),
-        labels: labels.clone(),
-        spec: spec.clone(),
-        revision: set.revision.clone(),
-        log: world.folder.join(format!("{name}.log")),
-        root: folder.join("root"),
-        volumes,
-        status: Mutex::default(),
-        name,
-    });
-    world.pods.push(Arc::clone(&pod));
-    let of_pod = Arc::clone(shared);
-    let thread = std::thread::spawn(move || {
-        let secret = |name: &str, key: &str| secret(&of_pod.world(), name, key);
-        let sandbox = Sandbox::new(&pod, &of_pod.network, &of_pod.image, secret);
-        kubelet::run(&pod, &sandbox, of_pod.network.router.pid);
-    });
-    shared.pods.lock().expect("nobody panics with it").push(thread);
-}
-
-fn secret(world: &World, name: &str, key: &str) -> String {
-    let files = world.manifests.files.get(&(FileKind::Secret, name.to_owned()));
-    let value = files.and_then(|files| files.get(key)).unwrap_or_else(|| panic!("no {key} in secret {name}"));
-    String::from_utf8(value.clone()).expect("a variable is text")
-}
-
-/// Writes the config maps and secrets that a pod mounts: all, or those that have changed.
-fn mount_files(
-    world: &mut World,
-    volumes: &Path,
-    spec: &pod_spec::PodSpec,
-    changed: Option<&[(FileKind, String)]>,
-) {
-    for volume in &spec.volumes {
-        let (key, mode) = match (&volume.config_map, &volume.secret) {
-            (Some(map), None) => ((FileKind::ConfigMap, map.name.clone()), mode(None)),
-            (None, Some(secret)) => {
-                ((FileKind::Secret, secret.secret_name.clone()), mode(secret.default_mode))
-            }
-            _ => {
-                volume::claim(&volumes.join(&volume.name), spec.security_context.fs_group);
-                continue;
-            }
-        };
-        if changed.is_some_and(|changed| !changed.contains(&key)) {
-            continue;
-        }
-        world.count += 1;
-        let files = world.manifests.files.get(&key).unwrap_or_else(|| panic!("{key:?} is not there"));
-        let group = spec.security_context.fs_group;
-        volume::write_files(&volumes.join(&volume.name), files, mode, group, world.count);
-    }
 }

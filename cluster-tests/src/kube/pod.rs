@@ -9,6 +9,9 @@ use std::{
 
 use super::{manifest::Labels, pod_spec::PodSpec, rules::Endpoint};
 
+/// The namespace of all that is applied.
+pub(super) const NAMESPACE: &str = "default";
+
 /// A pod that its controller has made.
 #[derive(Debug)]
 pub struct Pod {
@@ -89,6 +92,7 @@ impl Pod {
     pub(super) fn endpoint(&self) -> Endpoint {
         Endpoint {
             name: self.name.clone(),
+            namespace: NAMESPACE.to_owned(),
             ip: self.ip,
             labels: self.labels.clone(),
             is_ready: self.lock().ready_since.is_some(),

@@ -79,8 +79,17 @@ impl Kustomize {
 
     /// The objects of a folder.
     fn objects(&self, folder: &str) -> Vec<Value> {
-        parse(&output(Command::new(tool("kubectl")).arg("kustomize").arg(self.folder.path().join(folder))))
+        kustomize(&self.folder.path().join(folder))
     }
+}
+
+/// The objects of the chat demo.
+pub fn chat() -> Vec<Value> {
+    kustomize(&root().join("deploy/examples/kubernetes-chat"))
+}
+
+fn kustomize(folder: &Path) -> Vec<Value> {
+    parse(&output(Command::new(tool("kubectl")).arg("kustomize").arg(folder)))
 }
 
 /// What the chart renders, with more arguments of `helm template`.

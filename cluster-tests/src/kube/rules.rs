@@ -19,6 +19,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     pub(super) name: String,
+    pub(super) namespace: String,
     pub(super) ip: Ipv4Addr,
     pub(super) labels: Labels,
     pub(super) is_ready: bool,
@@ -84,9 +85,14 @@ fn services(
                 .enumerate()
                 .map(|(at, to)| format!("{at} : {} . {}", to.ip(), to.port()))
                 .collect();
+            let choice = if service.session_affinity.as_deref() == Some("ClientIP") {
+                "jhash ip saddr"
+            } else {
+                "numgen random"
+            };
             let _ = writeln!(
                 to_pods,
-                "  ip daddr {addr} tcp dport {port} dnat to numgen random mod {} map {{ {} }}",
+                "  ip daddr {addr} tcp dport {port} dnat to {choice} mod {} map {{ {} }}",
                 backends.len(),
                 list.join(", ")
             );
@@ -128,8 +134,14 @@ fn allow(allowed: &mut String, direction: &str, rule: &PolicyRule, own: &Endpoin
     let (peers, side) = if direction == "Egress" { (&rule.to, "daddr") } else { (&rule.from, "saddr") };
     let is_peer = |pod: &&Endpoint| {
         peers.iter().any(|peer| {
-            peer.namespace_selector.is_none()
-                && peer.pod_selector.as_ref().is_some_and(|selector| selector.takes(&pod.labels))
+            let is_there = match &peer.namespace_selector {
+                None => pod.namespace == own.namespace,
+                Some(namespaces) => {
+                    let name = ("kubernetes.io/metadata.name".to_owned(), pod.namespace.clone());
+                    namespaces.takes(&Labels::from([name]))
+                }
+            };
+            is_there && peer.pod_selector.as_ref().is_none_or(|pods| pods.takes(&pod.labels))
         })
     };
     // Who is not named is everyone, whether it is a pod or not.

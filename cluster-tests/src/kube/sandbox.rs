@@ -34,7 +34,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub(super) struct Sandbox {
     namespaces: Namespaces,
     command: Vec<String>,
-    variables: Vec<(String, String)>,
+    variables: BTreeMap<String, String>,
+    work_folder: String,
 }
 
 /// A container: its outermost process, and its own first one.
@@ -61,9 +62,11 @@ impl Sandbox {
         let script = mounts(pod, container);
         let namespaces = Namespaces::new(&script).unwrap_or_else(|error| panic!("{}: {error}", pod.name));
         network.connect(&namespaces, pod.ip);
-        let command = if container.command.is_empty() { &image.entrypoint } else { &container.command };
-        let command = command.iter().chain(&container.args).cloned().collect();
-        Self { namespaces, command, variables: environment(pod, secrets) }
+        let command = image.command(&container.command, &container.args);
+        let of_image = &image.configuration;
+        let mut variables = of_image.variables.clone();
+        variables.extend(environment(pod, secrets));
+        Self { namespaces, command, variables, work_folder: of_image.work_folder.clone() }
     }
 
     /// Starts the container.
@@ -72,8 +75,8 @@ impl Sandbox {
         let mut command = self.namespaces.command();
         command.args(["unshare", "--pid", "--fork", "--kill-child"]);
         command.arg(format!("--mount-proc={}", pod.root.join("proc").display()));
-        as_user(&mut command, pod, &self.command);
-        command.env_clear().envs(self.variables.iter().cloned());
+        as_user(&mut command, pod, &self.work_folder, &self.command);
+        command.env_clear().envs(&self.variables);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a second handle")).stderr(log);
         let process = command.spawn().expect("nsenter runs");
         // nsenter starts unshare, and that the container.
@@ -90,13 +93,22 @@ impl Sandbox {
 pub(super) fn exec(pod: &Pod, command: &[String]) -> Option<Command> {
     let mut enter = Command::new("nsenter");
     enter.args(["--target", &pod.status().pid?.to_string(), "--net", "--uts", "--mount", "--pid", "--"]);
-    as_user(&mut enter, pod, command);
+    as_user(&mut enter, pod, "", command);
     Some(enter)
 }
 
-fn as_user(command: &mut Command, pod: &Pod, inside: &[String]) {
+fn as_user(command: &mut Command, pod: &Pod, work_folder: &str, inside: &[String]) {
     let security = &pod.spec.security_context;
-    command.args(["setpriv", "--no-new-privs", "chroot"]);
+    command.args(["setpriv", "--no-new-privs"]);
+    if !work_folder.is_empty() && work_folder != "/" {
+        // chroot begins at the root, and what begins elsewhere gives no groups.
+        assert_eq!(security.fs_group, None, "{}: a working folder and a group of volumes", pod.name);
+        command.args(["unshare", "--setuid", &security.run_as_user.to_string()]);
+        command.args(["--setgid", &security.run_as_group.to_string(), "--wd", work_folder]);
+        command.arg("--root").arg(&pod.root).args(inside);
+        return;
+    }
+    command.arg("chroot");
     command.arg(format!("--userspec=+{}:+{}", security.run_as_user, security.run_as_group));
     command.arg(format!("--groups={}", security.fs_group.unwrap_or(security.run_as_group)));
     command.arg(&pod.root).args(inside);

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     dns::Records,
-    manifest::{Labels, Manifests, StatefulSet, has_all},
+    manifest::{Labels, Manifests, has_all},
     pod::Pod,
     rules::{Endpoint, backends},
     scheduler::Host,
@@ -31,6 +31,8 @@ pub(super) struct World {
     ips: u32,
     /// Counts what must have a new name each time.
     pub(super) count: u64,
+    /// The name server does not answer.
+    pub(super) has_no_names: bool,
     /// Pods that are gone, for who asks what became of them.
     pub(super) gone: Vec<Arc<Pod>>,
 }
@@ -46,6 +48,7 @@ impl World {
             folder,
             ips: 1,
             count: 0,
+            has_no_names: false,
             gone: Vec::new(),
         }
     }
@@ -75,7 +78,7 @@ impl World {
     }
 
     /// Pods of a controller, as its decisions need them.
-    pub(super) fn states(&self, name: &str, set: &StatefulSet) -> Vec<PodState> {
+    pub(super) fn states(&self, name: &str, revision: &str, min_ready_s: u64) -> Vec<PodState> {
         let mine = self.pods.iter().filter(|pod| pod.owner == name);
         let state = |pod: &Arc<Pod>| {
             let status = pod.status();
@@ -83,10 +86,9 @@ impl World {
             let ready_for = status.ready_since.map(|since| since.elapsed());
             PodState {
                 ordinal: ordinal.expect("the name ends in a number"),
-                is_current: pod.revision == set.revision,
+                is_current: pod.revision == revision,
                 is_terminating: status.is_terminating(),
-                is_available: ready_for
-                    .is_some_and(|time| time >= Duration::from_secs(set.min_ready_seconds)),
+                is_available: ready_for.is_some_and(|time| time >= Duration::from_secs(min_ready_s)),
             }
         };
         mine.map(state).collect()
@@ -124,7 +126,7 @@ impl World {
 
     /// What the name server has to know.
     pub(super) fn records(&self) -> Records {
-        let mut records = Records::default();
+        let mut records = Records { is_silent: self.has_no_names, ..Records::default() };
         let pods = self.endpoints();
         for (name, service) in &self.manifests.services {
             if let Some(addr) = self.service_addrs.get(name) {

@@ -1,16 +1,19 @@
 //! What all scenarios share: an installed overlay, an application's pod, and the judgement at the end.
 
 use std::{
+    net::SocketAddr,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use carillon_cluster_tests::{
-    Place, PublisherPlan, Status, SubscriberPlan, Workload,
+    Place, PublisherPlan, Status, SubscriberPlan, Wire, Workload,
     history::{Bounds, History},
     kube::{App, Kube, Pod, render::Kustomize},
     scene::assert_all_answered,
 };
+use carillon_proto::resp;
 use serde_json::Value;
 
 /// The set and the Service that applications know.
@@ -25,6 +28,10 @@ pub(crate) const PORT: u16 = 6379;
 
 /// Nothing has arrived for so long: what is missing by then will not come.
 const QUIET: Duration = Duration::from_millis(800);
+
+pub(crate) fn ok() -> resp::Value {
+    resp::Value::Simple("OK".to_owned())
+}
 
 /// A cluster and an application.
 pub(crate) struct Stage {
@@ -55,17 +62,41 @@ impl Stage {
 
     /// Applies an overlay of which something has been changed before.
     pub(crate) fn apply_changed(overlay: &str, change: impl FnOnce(&mut Vec<Value>)) -> Option<Self> {
-        let kube = Kube::start()?;
+        Some(Self::apply_on(Kube::start()?, overlay, change))
+    }
+
+    /// Applies it where something has been prepared.
+    pub(crate) fn apply_on(kube: Kube, overlay: &str, change: impl FnOnce(&mut Vec<Value>)) -> Self {
         let kustomize = Kustomize::default();
         let mut objects = kustomize.overlay(overlay);
         change(&mut objects);
         kube.apply(&objects);
         let app = kube.app("app", &[("app", "chat")]);
-        Some(Self { app, kube, kustomize, objects })
+        Self { app, kube, kustomize, objects }
     }
 
     pub(crate) fn password(&self) -> String {
         std::fs::read_to_string(self.kustomize.folder().join("base/secrets/password")).expect("a password")
+    }
+
+    /// Deletes a pod, and does something to its volume before the next one is there.
+    pub(crate) fn replace(&self, name: &str, change: impl FnOnce(&Path)) {
+        self.kube.cordon_all(true);
+        self.kube.delete(name, Duration::from_secs(30));
+        self.kube.wait("it is gone", || self.kube.pods().iter().all(|pod| pod.name != name).then_some(()));
+        change(&self.kube.claim("data", name));
+        self.kube.cordon_all(false);
+    }
+
+    /// A client of one pod, or of the Service.
+    pub(crate) fn connect(&self, addr: impl Into<SocketAddr>) -> Wire {
+        let addr = addr.into();
+        self.app.run(|| Wire::connect(addr))
+    }
+
+    /// Whether a pod takes this password.
+    pub(crate) fn takes(&self, pod: &Pod, password: &str) -> bool {
+        self.connect((pod.ip, PORT)).ask(&["auth", password]) == ok()
     }
 
     /// The pod with this ordinal.

@@ -96,17 +96,33 @@ function showChart(told) {
   $("chart-most").textContent = number.format(sums.length ? Math.max(...sums) : 0);
 }
 
+/** What names are sorted by, and the last ones told. */
+const names = { by: "messages", told: undefined };
+
 function showNames(told) {
-  const sums = new Map();
-  for (const { kind, name, subscribers } of Object.values(told.overviews).flatMap((overview) => overview?.names ?? [])) {
+  names.told = told;
+  const all = new Map();
+  for (const { kind, name, subscribers, messages } of Object.values(told.overviews).flatMap((overview) => overview?.names ?? [])) {
     const key = JSON.stringify([kind, name]);
-    sums.set(key, (sums.get(key) ?? 0) + subscribers);
+    const row = all.get(key) ?? { kind, name, subscribers: 0, messages: undefined };
+    row.subscribers += subscribers;
+    // Every node with a subscriber hears every message.
+    if (messages != null) row.messages = Math.max(row.messages ?? 0, messages);
+    all.set(key, row);
   }
-  const rows = [...sums].sort((one, other) => other[1] - one[1]).slice(0, 15);
-  fill("names", rows.map(([key, subscribers]) => {
-    const [kind, name] = JSON.parse(key);
-    return make("tr", {}, cell(name, "name"), cell(kind), cell(number.format(subscribers), "n"));
-  }), 3);
+  const other = names.by === "messages" ? "subscribers" : "messages";
+  const order = (one, two) => (two[names.by] ?? 0) - (one[names.by] ?? 0) || (two[other] ?? 0) - (one[other] ?? 0);
+  fill("names", [...all.values()].sort(order).slice(0, 15).map((row) => make("tr", {}, cell(row.name, "name"), cell(row.kind),
+    cell(row.messages == null ? "…" : number.format(row.messages), "n"), cell(number.format(row.subscribers), "n"))), 4);
+}
+
+for (const button of document.querySelectorAll("[data-sort]")) {
+  button.onclick = () => {
+    names.by = button.dataset.sort;
+    for (const other of document.querySelectorAll("[data-sort]")) other.parentElement.removeAttribute("aria-sort");
+    button.parentElement.setAttribute("aria-sort", "descending");
+    if (names.told) showNames(names.told);
+  };
 }
 
 function showClients(told) {
