@@ -19,9 +19,11 @@ pub(super) const LOG_FILTER: Form = Form {
 };
 
 /// What is logged, as [`EnvFilter`] has it. The values of fields in it are texts, not regular expressions: of those, some
-/// that fit into a line take minutes to be made ready.
+/// that fit into a line take minutes to be made ready. Spaces around its parts do not count: `EnvFilter` would take the wrong
+/// bytes for a part that begins with some, or panic.
 pub fn log_filter(text: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().with_regex(false).parse(text)
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    EnvFilter::builder().with_regex(false).parse(parts.join(","))
 }
 
 fn is_host_port(text: &str) -> bool {
@@ -40,5 +42,13 @@ mod tests {
         let _ = log_filter(&filter);
         assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
         assert!(log_filter("info,carillon_broker::cluster=debug").is_ok());
+    }
+
+    #[test]
+    fn a_log_filter_with_spaces_is_read_as_without() {
+        let filter = log_filter("info, carillon_broker=debug ,\thyper=warn").unwrap();
+        assert_eq!(filter.to_string(), log_filter("info,carillon_broker=debug,hyper=warn").unwrap().to_string());
+        // Cut by the bytes of the untrimmed text, it would end inside a character.
+        let _ = log_filter("info, 0.5\u{5e45b}[++[");
     }
 }
