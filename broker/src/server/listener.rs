@@ -227,6 +227,8 @@ fn refuse(kind: SocketKind, addr: &str, reason: CloseReason) {
         SocketKind::Unix(mut stream) => stream.write_all(text),
         // What is not encrypted, this client would not understand.
         SocketKind::Tls(_) => Ok(()),
+        // It has been told otherwise.
+        SocketKind::Pipe(_) => Ok(()),
     };
 }
 
