@@ -36,6 +36,15 @@ else
   echo 'NOT CHECKED: the list of known vulnerabilities cannot be fetched from here.'
 fi
 
+step 'the library without the command line'
+cargo check -p carillon-broker --no-default-features --locked
+for crate in clap ureq hdrhistogram tracing-subscriber sd-notify; do
+  if cargo tree -p carillon-broker --edges normal --prefix none --locked | grep -q "^$crate "; then
+    echo "carillon-broker depends on $crate, which only the binary needs"
+    exit 1
+  fi
+done
+
 step 'documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 

@@ -19,12 +19,12 @@ if [[ -z ${CARILLON_PREVIOUS_BIN-} ]]; then
     # Files as old as now: cargo takes those of another revision, built to the same place, for older.
     git archive "$revision" | tar --extract --touch --directory="$source"
     cargo build --release --locked --manifest-path "$source/Cargo.toml" --target-dir target/upgrade \
-      --package carillon-broker
+      --bin carillon
     cp target/upgrade/release/carillon "$CARILLON_PREVIOUS_BIN"
   fi
 fi
 export CARILLON_PREVIOUS_BIN
 
-cargo build --release --locked --package carillon-broker
+cargo build --release --locked --bin carillon
 cargo nextest run --locked --package carillon-cluster-tests --test cluster --run-ignored only --no-capture \
   --filterset 'test(rolling_upgrade)'

@@ -1,21 +1,19 @@
 //! The Carillon broker: pub/sub for Socket.IO and everything else that uses Redis's.
 //!
 //! Layers, imports running downward only: [`app`] wires; [`config`] says what can be set; [`server`] is the
-//! client plane; [`hub`] holds subscriptions and outboxes and knows neither sockets nor clocks. Beside them, [`cli`]
-//! is a client of any server.
+//! client plane; [`hub`] holds subscriptions and outboxes and knows neither sockets nor clocks.
 
 pub mod acl;
 pub mod admin;
 pub mod app;
-pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod hub;
 mod lock;
 pub mod mesh;
-mod open_files;
+pub mod open_files;
 pub mod raft;
 pub mod server;
 
-pub use app::Broker;
+pub use app::{Broker, InProcess};

@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the limit to `needed` if it is lower, as far as the system lets this process. Returns what holds then.
-pub(crate) fn allow(needed: u64) -> u64 {
+pub fn allow(needed: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let current = limit.current.unwrap_or(u64::MAX);
     if current >= needed {
@@ -15,6 +15,6 @@ pub(crate) fn allow(needed: u64) -> u64 {
 }
 
 /// How many may be open now.
-pub(crate) fn limit() -> u64 {
+pub fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

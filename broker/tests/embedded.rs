@@ -9,6 +9,7 @@ use std::{
 };
 
 use carillon_broker::{Broker, config::Settings};
+use carillon_client::Event;
 
 /// Long: three nodes on one thread of a debug build take four seconds to form a cluster, and many times that on a machine
 /// whose cores are taken.
@@ -57,15 +58,20 @@ async fn a_hundred_nodes_one_after_another_leave_nothing_behind() {
         let broker = Broker::start(settings(&folder.path().join("data"))).await.expect("starts");
         broker.ready().await.expect("takes clients at once");
         let addr = broker.client_addr().expect("a port without TLS");
+        // A node that has numbered messages once had its shards kept by its data plane, and that by them.
+        let client = broker.client();
+        let mut heard = client.subscribe(["c"]).await.expect("subscribes");
         let ends = tokio::task::spawn_blocking(move || {
             let (mut subscriber, mut publisher) = (connect(addr), connect(addr));
             expect(&mut subscriber, "SUBSCRIBE c\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
-            expect(&mut publisher, "PUBLISH c hello\r\n", ":1\r\n");
+            expect(&mut publisher, "PUBLISH c hello\r\n", ":2\r\n");
             expect(&mut subscriber, "", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$5\r\nhello\r\n");
             (subscriber, publisher)
         });
         let (mut subscriber, mut publisher) = ends.await.expect("no panic");
-        assert_eq!(broker.clients(), 2);
+        assert_eq!(broker.clients(), 3);
+        let event = heard.next().await.expect("goes on");
+        assert!(matches!(event, Ok(Event::Message(message)) if message.payload == "hello"));
         let closed = tokio::task::spawn_blocking(move || {
             for client in [&mut subscriber, &mut publisher] {
                 assert_eq!(client.read(&mut [0; 1]).expect("an orderly end"), 0);
@@ -73,6 +79,7 @@ async fn a_hundred_nodes_one_after_another_leave_nothing_behind() {
         });
         broker.shutdown().await.expect("ends in order");
         closed.await.expect("both saw the end");
+        while heard.next().await.is_some() {}
         TcpStream::connect(addr).expect_err("the port is closed");
         // The first few make the process what it is from then on: the allocator's pools, the runtime's threads.
         let now = held();

@@ -8,10 +8,9 @@ use std::{
 };
 
 use carillon_broker::{
-    app,
+    Broker,
     config::Settings,
     mesh::quic::{Credentials, EndpointKeys, EndpointSettings, Link, PeerEndpoint, PeerError},
-    server::Log,
 };
 use carillon_proto::peer::{
     Hello, Reply, Request, StreamHead, VERSION, VERSION_OLDEST, reply, request, stream_head,
@@ -24,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Fields 98 (a number) and 99 (a string) of a message, which no message of this build has.
 const UNKNOWN_FIELDS: [u8; 9] = [0x90, 0x06, 0x01, 0x9a, 0x06, 0x03, b'n', b'e', b'w'];
 
-/// Starts a node of this build, which runs as long as the process of this test.
-fn start_node(folder: &Path, secret: &Path) -> SocketAddr {
+/// Starts a node of this build.
+async fn start_node(folder: &Path, secret: &Path) -> (Broker, SocketAddr) {
     // A port that was free a moment ago.
     let addr = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
     let settings = Settings {
@@ -37,8 +36,7 @@ fn start_node(folder: &Path, secret: &Path) -> SocketAddr {
         data_dir: folder.join("data"),
         ..Settings::default()
     };
-    std::thread::spawn(move || app::serve_here(&settings, None, Log::new(|_| {})));
-    addr
+    (Broker::start(settings).await.expect("starts"), addr)
 }
 
 /// What a node says that speaks these versions.
@@ -75,7 +73,7 @@ async fn a_node_of_the_next_version_is_spoken_to_in_this_one_and_one_beyond_is_r
     let folder = tempfile::tempdir().expect("a temporary folder");
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "a secret that only this test's nodes know\n").expect("writes the secret");
-    let addr = start_node(folder.path(), &secret);
+    let (_broker, addr) = start_node(folder.path(), &secret).await;
     let credentials = Credentials::from_secret_file(&secret).expect("a good secret");
     let times = EndpointSettings { idle: Duration::from_secs(2), keep_alive: Duration::from_millis(500) };
     let keys = EndpointKeys::random().expect("random numbers");

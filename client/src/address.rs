@@ -43,6 +43,9 @@ pub enum Endpoint {
     },
     /// The path of a Unix socket.
     Unix(PathBuf),
+    /// A server in this process, by its name. No text is parsed to it: only a [`Transport`](crate::Transport) that the
+    /// server gives reaches it.
+    InProcess(String),
 }
 
 /// A password, and the user it belongs to. Its `Debug` form does not show the password.
@@ -64,7 +67,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// The form in which it can be parsed again.
+/// The form in which it can be parsed again, if it can be.
 impl fmt::Display for Endpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -75,6 +78,7 @@ impl fmt::Display for Endpoint {
             }
             Self::Tls { host, port, .. } => write!(formatter, "rediss://{host}:{port}"),
             Self::Unix(path) => write!(formatter, "unix://{}", path.display()),
+            Self::InProcess(name) => write!(formatter, "in-process:{name}"),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     Address, ConnectError, ConnectionLost, Endpoint, LossCause, RequestError, Settings,
     driver::{Driver, Order},
     handshake,
-    transport::{Network, Transport, is_tls},
+    transport::{Network, Transport, has_ended, is_tls},
 };
 
 /// Requests that wait for the connection's task to take them; further ones wait in `send`.
@@ -81,6 +81,9 @@ impl Connection {
         let opening = async {
             let mut socket = match transport.open(&endpoint).await {
                 Ok(socket) => socket,
+                Err(source) if has_ended(&source) => {
+                    return Err(ConnectError::ServerEnded { endpoint: endpoint.clone() });
+                }
                 Err(source) if is_tls(&source) => {
                     return Err(ConnectError::Tls { endpoint: endpoint.clone(), source });
                 }

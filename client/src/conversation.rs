@@ -182,7 +182,12 @@ impl Conversation {
     }
 
     fn pushed(&self, items: Vec<Value>) -> Option<Pushed> {
-        pushes::read(items).filter(|_| self.farewells == 0)
+        pushes::read(items).filter(|_| self.takes_messages())
+    }
+
+    /// Whether messages are for the subscriber that there is, and not for one that is gone.
+    pub(crate) fn takes_messages(&self) -> bool {
+        self.farewells == 0
     }
 
     /// Ours is confirmed; one that nobody asked for must not go unnoticed.

@@ -2,15 +2,19 @@
 //! whether it is there, and tells everyone when it is over.
 
 use std::{
+    collections::VecDeque,
     io,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use carillon_proto::resp::{ValueDecoder, ValueError};
+use carillon_proto::{
+    pipe::Piece,
+    position::Origin,
+    resp::{ValueDecoder, ValueError},
+};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
     sync::mpsc,
     time::{Instant, sleep_until},
 };
@@ -21,8 +25,9 @@ use crate::{
     conversation::{ConfirmationSender, Conversation, ReplySender},
     message::Pushed,
     proof::Proof,
+    pushes,
     queue::{QueueSender, Room},
-    transport::Socket,
+    socket::{Socket, take_bytes},
 };
 
 /// Room made for one read, in bytes; also what is kept of the buffers between bursts.
@@ -68,6 +73,10 @@ pub(crate) enum Order {
 pub(crate) struct Driver {
     socket: Socket,
     input: BytesMut,
+    /// What has come behind the input from a node in this process. It begins with a message.
+    pieces: VecDeque<Piece>,
+    /// The origin of the last of these, as text.
+    origin: Option<(Origin, Bytes)>,
     output: BytesMut,
     /// Why nothing can be written any more. What the server has sent before is still read.
     write_error: Option<io::Error>,
@@ -94,6 +103,8 @@ impl Driver {
         Self {
             socket,
             input,
+            pieces: VecDeque::new(),
+            origin: None,
             output: BytesMut::new(),
             write_error: None,
             orders,
@@ -151,13 +162,13 @@ impl Driver {
                     self.farewell();
                     self.receive()?;
                 }
-                written = self.socket.writer.write_buf(&mut self.output), if !self.output.is_empty() => {
+                written = self.socket.writer.write(&mut self.output), if !self.output.is_empty() => {
                     if let Err(error) = written {
                         self.output.clear();
                         self.write_error = Some(error);
                     }
                 }
-                read = self.socket.reader.read_buf(&mut self.input), if self.parked.is_none() => {
+                read = self.socket.reader.read(&mut self.input, &mut self.pieces), if self.parked.is_none() => {
                     self.heard(read)?;
                     self.receive()?;
                 }
@@ -170,7 +181,11 @@ impl Driver {
 
     fn heard(&mut self, read: io::Result<usize>) -> Result<(), LossCause> {
         match read {
-            Ok(0) => Err(self.write_error.take().map_or(LossCause::Closed, io_cause)),
+            Ok(0) => Err(match (self.socket.reader.end(), self.write_error.take()) {
+                (Some(reason), _) => LossCause::ClosedBecause(reason),
+                (None, Some(error)) => io_cause(error),
+                (None, None) => LossCause::Closed,
+            }),
             Ok(_) => {
                 (self.last_heard, self.last_sign) = (SystemTime::now(), Instant::now());
                 self.proof.heard();
@@ -186,6 +201,9 @@ impl Driver {
         let decoder = ValueDecoder::new(bytes_max);
         while self.parked.is_none() {
             let Some((value, used)) = decoder.decode(&self.input)? else {
+                if self.input.is_empty() && self.receive_message() {
+                    continue;
+                }
                 if self.input.len() > bytes_max.saturating_add(FRAME_BYTES_MAX) {
                     return Err(ValueError::TooLong(self.input.len() as i64, bytes_max).into());
                 }
@@ -197,14 +215,30 @@ impl Driver {
             if had_ping && !self.conversation.has_ping() {
                 self.proof.answered();
             }
-            if let (Some(message), Some(queue)) = (pushed, &self.queue) {
-                match queue.room_now(&message) {
-                    Some(room) => queue.push(message, room),
-                    None => self.parked = Some((message, Instant::now())),
-                }
-            }
+            self.hand_on(pushed);
         }
         Ok(())
+    }
+
+    /// Takes in a message that came as it is, between bytes. False if there is none.
+    fn receive_message(&mut self) -> bool {
+        let Some(Piece::Message(message)) = self.pieces.pop_front() else { return false };
+        take_bytes(&mut self.input, &mut self.pieces);
+        if self.conversation.takes_messages() {
+            let pushed = pushes::delivered(message, &mut self.origin);
+            self.hand_on(Some(pushed));
+        }
+        true
+    }
+
+    /// Queues what is for the subscriber, or parks it until there is room.
+    fn hand_on(&mut self, pushed: Option<Pushed>) {
+        if let (Some(message), Some(queue)) = (pushed, &self.queue) {
+            match queue.room_now(&message) {
+                Some(room) => queue.push(message, room),
+                None => self.parked = Some((message, Instant::now())),
+            }
+        }
     }
 
     fn unpark(&mut self, room: Option<Room>) {

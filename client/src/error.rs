@@ -64,6 +64,12 @@ pub enum ConnectError {
         /// What is wrong.
         source: io::Error,
     },
+    /// The server has ended for good: a node in this process that was stopped.
+    #[error("{endpoint} has ended and does not come back")]
+    ServerEnded {
+        /// Who.
+        endpoint: Endpoint,
+    },
     /// The server wants a password and none was given.
     #[error("{endpoint} needs a password and none was given: {reply}")]
     PasswordNeeded {
@@ -93,9 +99,9 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether trying again with the same credentials is of no use.
+    /// Whether trying again at the same server with the same credentials is of no use.
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::PasswordNeeded { .. } | Self::WrongPassword { .. })
+        matches!(self, Self::PasswordNeeded { .. } | Self::WrongPassword { .. } | Self::ServerEnded { .. })
     }
 }
 
@@ -116,10 +122,14 @@ pub struct ConnectionLost {
 
 /// Why a connection was lost.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LossCause {
     /// The server closed it.
     #[error("the server closed it")]
     Closed,
+    /// The node in this process closed it, and says why, in the word that its log and its metrics have for it.
+    #[error("the node closed it: {0}")]
+    ClosedBecause(&'static str),
     /// The system reports an error.
     #[error("{0}")]
     Io(Arc<io::Error>),
@@ -147,6 +157,7 @@ pub enum LossCause {
 
 /// Why a request has no result.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RequestError {
     /// The connection was lost. Whether the server ran the request is not known.
     #[error(transparent)]

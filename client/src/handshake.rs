@@ -1,12 +1,11 @@
 //! The greeting: which protocol is spoken, and as whom.
 
-use std::io;
+use std::{collections::VecDeque, io};
 
 use bytes::{Buf as _, BytesMut};
 use carillon_proto::resp::{Protocol, Value, ValueDecoder};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::{Address, ConnectError, connection::encode, transport::Socket};
+use crate::{Address, ConnectError, Socket, connection::encode};
 
 /// Longest answer to the greeting, in bytes; a server's is a few hundred.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -64,10 +63,19 @@ impl Greeting<'_> {
         }
     }
 
+    async fn say(&mut self, words: &[&str]) -> io::Result<()> {
+        let mut output = BytesMut::from(encode(words));
+        while !output.is_empty() {
+            self.socket.writer.write(&mut output).await?;
+        }
+        Ok(())
+    }
+
     async fn ask(&mut self, words: &[&str]) -> Result<Value, ConnectError> {
         let endpoint = || self.address.endpoint.clone();
         // A server that is full or protected says so and closes: its words matter more than the failed write.
-        let written = self.socket.writer.write_all(&encode(words)).await;
+        let written = self.say(words).await;
+        let mut pieces = VecDeque::new();
         loop {
             match ValueDecoder::new(ANSWER_BYTES_MAX).decode(self.input) {
                 Ok(Some((value, used))) => {
@@ -81,7 +89,7 @@ impl Greeting<'_> {
                 }
                 Err(source) => return Err(ConnectError::NotRedis { endpoint: endpoint(), source }),
             }
-            let ended = match self.socket.reader.read_buf(self.input).await {
+            let ended = match self.socket.reader.read(self.input, &mut pieces).await {
                 Ok(0) => written.as_ref().err().map_or(io::ErrorKind::UnexpectedEof, io::Error::kind).into(),
                 Ok(_) => continue,
                 Err(error) => error,

@@ -2,7 +2,7 @@
 //! `broker/src/server/POSITIONS.md`.
 
 use bytes::Bytes;
-use carillon_proto::resp::Value;
+use carillon_proto::{pipe::Delivery, position::Origin, resp::Value};
 
 use crate::{
     Message, Via,
@@ -42,6 +42,29 @@ fn numbered(direct: &Via, mut items: impl Iterator<Item = Value>) -> Option<Push
     };
     let messages: Option<Vec<Message>> = by.into_iter().map(message).collect();
     Some(Pushed::Numbered { stamp, messages: messages? })
+}
+
+/// A message that a node in this process has handed over. `last` keeps the text of the last origin.
+pub(crate) fn delivered(delivery: Delivery, last: &mut Option<(Origin, Bytes)>) -> Pushed {
+    let Delivery { stamp, is_shard, by, channel, payload } = delivery;
+    let origin = match last {
+        Some((origin, text)) if *origin == stamp.origin => text.clone(),
+        _ => {
+            let text = Bytes::from(stamp.origin.to_string());
+            *last = Some((stamp.origin, text.clone()));
+            text
+        }
+    };
+    let message = |pattern: &Option<Bytes>| {
+        let via = match pattern {
+            None if is_shard => Via::Shard,
+            None => Via::Channel,
+            Some(pattern) => Via::Pattern(pattern.clone()),
+        };
+        Message { channel: channel.clone(), payload: payload.clone(), via }
+    };
+    let messages = by.iter().map(message).collect();
+    Pushed::Numbered { stamp: Stamp { origin, number: stamp.number as i64 }, messages }
 }
 
 fn position(mut items: impl Iterator<Item = Value>) -> Option<Pushed> {

@@ -2,13 +2,10 @@
 
 use std::{fmt, future::Future, io, pin::Pin, sync::Arc};
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream},
-};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use crate::{Endpoint, Tls};
+use crate::{Endpoint, Socket, Tls};
 
 /// A stream on its way; dropping it gives it up.
 pub type Opening<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
@@ -22,34 +19,6 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// The endpoints that one stands for: a name may have many addresses, each of another server.
     fn resolve<'a>(&'a self, endpoint: &'a Endpoint) -> Opening<'a, Vec<Endpoint>> {
         Box::pin(async { Ok(vec![endpoint.clone()]) })
-    }
-}
-
-/// The two directions of a stream; boxed, as one virtual call is nothing beside a system call.
-pub struct Socket {
-    pub(crate) reader: Box<dyn AsyncRead + Send + Unpin>,
-    pub(crate) writer: Box<dyn AsyncWrite + Send + Unpin>,
-}
-
-impl Socket {
-    /// Both directions of one stream.
-    pub fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        let (reader, writer) = tokio::io::split(stream);
-        Self::of_halves(reader, writer)
-    }
-
-    /// A stream whose directions are separate already.
-    pub fn of_halves(
-        reader: impl AsyncRead + Send + Unpin + 'static,
-        writer: impl AsyncWrite + Send + Unpin + 'static,
-    ) -> Self {
-        Self { reader: Box::new(reader), writer: Box::new(writer) }
-    }
-}
-
-impl fmt::Debug for Socket {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Socket")
     }
 }
 
@@ -87,6 +56,10 @@ impl Transport for Network {
                     let (reader, writer) = UnixStream::connect(path).await?.into_split();
                     Ok(Socket::of_halves(reader, writer))
                 }
+                Endpoint::InProcess(_) => {
+                    let problem = "a node in this process is reached by the transport that it gives";
+                    Err(io::Error::new(io::ErrorKind::Unsupported, problem))
+                }
             }
         })
     }
@@ -118,6 +91,22 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     // What is written together is sent together already; waiting for more only adds latency.
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+/// The error of a [`Transport`] whose server has ended for good, so that it is of no use to try again.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it has ended and does not come back")]
+pub struct ServerEnded;
+
+impl From<ServerEnded> for io::Error {
+    fn from(ended: ServerEnded) -> Self {
+        Self::new(io::ErrorKind::NotConnected, ended)
+    }
+}
+
+/// Whether it says that the server has ended for good.
+pub(crate) fn has_ended(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<ServerEnded>)
 }
 
 /// Whether it is TLS that failed, and not the stream below.

@@ -22,6 +22,7 @@ if ! is_current .venv/.pins requirements.txt; then
 fi
 
 cargo build --locked --quiet --manifest-path ../socketioxide-app/Cargo.toml --target-dir ../../target/socketioxide-app
+cargo build --locked --quiet --package carillon-socketioxide --example instance
 
 mkdir -p results
 rm -f results/rows.jsonl results/compat.json

@@ -1,19 +1,24 @@
-// socketioxide-redis, the Rust adapter, with both of its drivers: two processes of ../socketioxide-app. Both drivers publish,
-// subscribe and count on one RESP3 connection each; redis-rs uses plain channels, fred shard channels.
+// socketioxide-redis, the Rust adapter, with both of its drivers and with ours. Of its own there are two processes of
+// ../socketioxide-app; both publish, subscribe and count on one RESP3 connection each; redis-rs uses plain channels, fred shard
+// channels. Of ours there are two of ../../client/socketioxide/examples/instance.rs, over a broker or with one inside each.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sameNames } from './features/check.mjs';
 import { Broker } from './lib/broker.mjs';
 import { Listener } from './lib/listener.mjs';
+import { takePorts } from './lib/ports.mjs';
 import { Row } from './lib/results.mjs';
 import { unique } from './lib/two-servers.mjs';
 import { eventually } from './lib/wait.mjs';
 
 const APP = fileURLToPath(new URL('../../target/socketioxide-app/debug/carillon-socketioxide-app', import.meta.url));
+const EXAMPLE = fileURLToPath(new URL('../../target/debug/examples/instance', import.meta.url));
 const lock = readFileSync(new URL('../socketioxide-app/Cargo.lock', import.meta.url), 'utf8');
 const locked = (crate) => new RegExp(`name = "${crate}"\nversion = "([^"]+)"`).exec(lock)[1];
 
@@ -21,9 +26,9 @@ class SocketioxideServer {
   #process;
   #printed = '';
 
-  static async start(driver, broker) {
+  static async start(program, args) {
     const server = new SocketioxideServer();
-    server.#process = spawn(APP, ['--driver', driver, '--broker', broker.url]);
+    server.#process = spawn(program, args);
     for (const stream of [server.#process.stdout, server.#process.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => (server.#printed += text));
     }
@@ -52,25 +57,51 @@ class SocketioxideServer {
   }
 }
 
-for (const [driver, crate] of [['redis', 'redis'], ['fred', 'fred']]) {
-  const row = new Row({
-    package: 'socketioxide-redis',
-    version: locked('socketioxide-redis'),
-    adapter: `${crate} ${locked(crate)} (crates.io)`,
-    protocol: 'RESP3',
-  });
+/** Two instances over one broker. */
+const over = (program, args) => async () => {
+  const broker = await Broker.start();
+  const start = () => SocketioxideServer.start(program, [...args, '--broker', broker.url]);
+  return { servers: await Promise.all([start(), start()]), stop: () => broker.stop() };
+};
+
+/** Two instances that are the cluster themselves. */
+async function embedded() {
+  const { ports, release } = await takePorts(2);
+  const folder = mkdtempSync(join(tmpdir(), 'carillon-instances-'));
+  const peers = ports.map((port) => `127.0.0.1:${port}`).join(',');
+  const start = (index) =>
+    SocketioxideServer.start(EXAMPLE, ['--node', index, '--peers', peers, '--data', join(folder, index)]);
+  const stop = () => {
+    release();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { servers: await Promise.all([start('0'), start('1')]), stop };
+}
+
+const crate = (name) => `${name} ${locked(name)} (crates.io)`;
+const WIRINGS = [
+  { adapter: crate('redis'), protocol: 'RESP3', start: over(APP, ['--driver', 'redis']) },
+  { adapter: crate('fred'), protocol: 'RESP3', start: over(APP, ['--driver', 'fred']) },
+  { adapter: 'carillon-socketioxide', protocol: 'RESP3', start: over(EXAMPLE, []) },
+  { adapter: 'carillon-socketioxide', protocol: 'nodes inside the instances', start: embedded },
+];
+
+for (const { adapter, protocol, start } of WIRINGS) {
+  const row = new Row({ package: 'socketioxide-redis', version: locked('socketioxide-redis'), adapter, protocol });
   const counted = (title, body) => test(title, row.counts(title, body));
 
-  describe(`socketioxide-redis with ${driver}`, () => {
-    let broker;
+  describe(`socketioxide-redis with ${adapter}, ${protocol}`, () => {
+    let stop;
     let A;
     let B;
     let a;
     let b1;
     let b2;
     before(async () => {
-      broker = await Broker.start();
-      [A, B] = await Promise.all([SocketioxideServer.start(driver, broker), SocketioxideServer.start(driver, broker)]);
+      ({
+        servers: [A, B],
+        stop,
+      } = await start());
       a = await Listener.connect('a', A.url);
       b1 = await Listener.connect('b1', B.url);
       b2 = await Listener.connect('b2', B.url);
@@ -79,10 +110,10 @@ for (const [driver, crate] of [['redis', 'redis'], ['fred', 'fred']]) {
       row.write();
       for (const listener of [a, b1, b2]) listener?.close();
       for (const server of [A, B]) server?.stop();
-      await broker?.stop();
+      await stop?.();
     });
 
-    const join = (listener, room) => listener.socket.timeout(4_000).emitWithAck('join', room);
+    const enter = (listener, room) => listener.socket.timeout(4_000).emitWithAck('join', room);
 
     async function onlyReceivedBy(expected, order) {
       const [event, fence] = [unique('event'), unique('fence')];
@@ -97,7 +128,7 @@ for (const [driver, crate] of [['redis', 'redis'], ['fred', 'fred']]) {
     counted('broadcast', () => onlyReceivedBy([a, b1, b2], {}));
 
     counted('rooms and except', async () => {
-      await Promise.all([join(a, 'room'), join(b1, 'room'), join(b2, 'muted'), join(b2, 'room')]);
+      await Promise.all([enter(a, 'room'), enter(b1, 'room'), enter(b2, 'muted'), enter(b2, 'room')]);
       await onlyReceivedBy([a, b1, b2], { rooms: ['room'] });
       await onlyReceivedBy([a, b1], { rooms: ['room'], except: ['muted'] });
       await onlyReceivedBy([b2], { rooms: ['muted'] });
@@ -111,7 +142,7 @@ for (const [driver, crate] of [['redis', 'redis'], ['fred', 'fred']]) {
     counted('fetch_sockets', async () => sameNames(await A.order('fetchSockets'), [a.id, b1.id, b2.id]));
 
     counted('join and leave of remote sockets', async () => {
-      await join(b1, 'of-b1'); // in socketioxide a socket's id is not a room
+      await enter(b1, 'of-b1'); // in socketioxide a socket's id is not a room
       await A.order('join', { rooms: ['of-b1'], target: 'later' });
       await onlyReceivedBy([b1], { rooms: ['later'] });
       await A.order('leave', { rooms: ['later'], target: 'later' });

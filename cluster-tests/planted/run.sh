@@ -29,7 +29,7 @@ for fault in "${faults[@]}"; do
   log=target/planted/$fault.log
   patch --quiet --strip=1 --directory="$copy" < "$patch"
   cargo build --quiet --release --locked --manifest-path "$copy/Cargo.toml" --target-dir target/planted \
-    --package carillon-broker 2> /dev/null
+    --bin carillon 2> /dev/null
   start=$SECONDS
   if CARILLON_BIN=$PWD/target/planted/release/carillon cargo nextest run --archive-file "$suite" \
     --workspace-remap . --no-fail-fast --color never --filterset "$scenarios" &> "$log"; then

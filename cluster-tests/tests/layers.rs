@@ -67,7 +67,7 @@ const FORBIDDEN: [(&str, &[&str]); 9] = [
             "clap",
         ],
     ),
-    ("broker/src/cli", &["crate::server", "crate::hub", "crate::app"]),
+    ("broker/carillon/src/cli", &["carillon_broker::server", "carillon_broker::hub", "carillon_broker::app"]),
     ("proto/src", &["tokio", "std::net", "std::time", "std::thread", "std::fs"]),
 ];
 

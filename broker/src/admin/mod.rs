@@ -1,6 +1,7 @@
 //! The port for operators: is the node alive, is it ready, how is it, what are its numbers? Plain HTTP, for probes and tools.
 
 mod access;
+#[cfg_attr(not(feature = "console"), path = "no_console.rs")]
 mod console;
 mod metrics;
 

@@ -2,10 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use carillon_client::{Address, Client, ClientSettings};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use super::{RunError, operators::Operators, prepared::Prepared};
+use super::{InProcess, RunError, operators::Operators, prepared::Prepared};
 use crate::{
     admin::Source as _,
     config::Settings,
@@ -20,6 +21,7 @@ use crate::{
 ///
 /// ```
 /// use carillon_broker::{Broker, config::Settings};
+/// use carillon_client::Event;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,10 +35,21 @@ use crate::{
 /// let broker = Broker::start(settings).await?;
 /// broker.ready().await?;
 /// println!("redis://{}", broker.client_addr().expect("a port without TLS"));
+///
+/// // No socket between this program and its node; clients of other programs use the address.
+/// let client = broker.client();
+/// let mut news = client.subscribe(["news"]).await?;
+/// assert_eq!(client.publish("news", "hello").await?, 1);
+/// let Some(Ok(Event::Message(message))) = news.next().await else { panic!("a message comes first") };
+/// assert_eq!(message.payload, "hello");
+///
 /// broker.shutdown().await?;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// What can be set is what the binary's flags are, in one struct; what is not named keeps its default, so write
+/// `Settings { name, ..Settings::default() }` or change fields one by one.
 ///
 /// Dropped, it is told to stop as by [`shutdown`](Self::shutdown), and ends behind the program's back for as long as the
 /// runtime lives.
@@ -86,6 +99,31 @@ impl Broker {
     /// Where operators ask.
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin_addr
+    }
+
+    /// A client of this node that needs no socket: requests do not leave the process, and what is published is copied once
+    /// and then shared by all subscribers in it. Clients and their subscriptions do not keep the node; when it has been
+    /// shut down, they end with an error.
+    ///
+    /// In everything else it is a client like any other. It counts as a receiver, in PUBSUB and against the limits; it is
+    /// closed, with the reason, when the node is fenced or it reads too slowly; and it goes on by itself, where it was or
+    /// with a [`Gap`](carillon_client::Event::Gap). It may do everything, whoever the node's users are.
+    pub fn client(&self) -> Client {
+        self.client_with(Vec::new(), ClientSettings::default())
+    }
+
+    /// As [`client`](Self::client), with settings, and with other nodes of the cluster at which it can go on while this one is
+    /// not in the view.
+    pub fn client_with(&self, others: Vec<Address>, settings: ClientSettings) -> Client {
+        let transport = self.transport();
+        let this = Address { endpoint: transport.endpoint(), credentials: None };
+        let addresses = std::iter::once(this).chain(others).collect();
+        Client::with(addresses, Arc::new(transport), settings)
+    }
+
+    /// The way to this node for clients in this process: what [`client`](Self::client) is made with.
+    pub fn transport(&self) -> InProcess {
+        InProcess::new(self.operators.name.clone(), &self.operators.node)
     }
 
     /// Whether the node takes clients at this moment; if not, why.

@@ -2,36 +2,41 @@
 
 mod clients;
 mod cluster_users;
-mod dev;
 mod embedded;
+mod in_process;
 mod member;
 mod metrics;
 mod operators;
 mod plane;
+#[cfg_attr(not(feature = "service"), expect(dead_code, reason = "a service reads certificates again"))]
 mod ports;
 mod prepared;
 mod recorder;
-mod reload;
+#[cfg(feature = "service")]
+mod service;
+#[cfg_attr(not(feature = "service"), expect(dead_code, reason = "a service reads passwords again"))]
 mod users;
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf};
 
 use crate::{
     admin::AdminError,
     cluster::StartError,
-    config::{Settings, SettingsError, Sources},
+    config::{Settings, SettingsError},
     mesh::quic::EndpointError,
     raft::store::DiskError,
-    server::{ListenError, Log, Node, TlsError},
+    server::{ListenError, TlsError},
 };
-use prepared::Prepared;
 
-pub use dev::dev;
 pub use embedded::Broker;
+pub use in_process::InProcess;
+#[cfg(feature = "service")]
+pub use service::{serve, serve_here};
 pub use users::AccessError;
 
 /// Why a node could not start, or did not run to its end.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// Settings that do not go together.
     #[error(transparent)]
@@ -108,58 +113,4 @@ pub fn check(settings: &Settings) -> Result<(), RunError> {
     users::checked_default(settings)?;
     ports::load_tls(settings)?;
     Ok(())
-}
-
-/// How long a node that has stopped waits for what cannot be broken off.
-const LAST_LOOKUPS_TIME_MAX: Duration = Duration::from_millis(500);
-
-/// Runs a node on this thread, which must not run a runtime. See [`serve`].
-pub fn serve_here(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(settings, sources, log));
-    // Looking up a name cannot be broken off, and takes half a minute where the name server does not answer.
-    runtime.shutdown_timeout(LAST_LOOKUPS_TIME_MAX);
-    ended
-}
-
-/// Runs a node until a signal or SHUTDOWN stops it. At SIGHUP it reads its `sources` again, if it has any; without,
-/// that signal is none of its business. `log` changes what is logged meanwhile.
-pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> Result<(), RunError> {
-    // Nodes that share a process are no service of systemd's.
-    let is_service = sources.is_some();
-    let watched = sources.map(|sources| reload::Watched::begin(sources, settings));
-    let prepared = Prepared::new(settings.clone(), log).await?;
-    tokio::spawn(stop_on_signal(Arc::clone(&prepared.node))?);
-    if let Some(watched) = watched {
-        tokio::spawn(watched.follow(Arc::clone(&prepared.node), prepared.users.clone())?);
-    }
-    if is_service {
-        tell_systemd(sd_notify::NotifyState::Ready);
-        let node = Arc::clone(&prepared.node);
-        tokio::spawn(async move {
-            node.stopped().await;
-            tell_systemd(sd_notify::NotifyState::Stopping);
-        });
-    }
-    Box::pin(prepared.run()).await
-}
-
-/// Tells systemd how the node is, if that has started it and wants to know.
-fn tell_systemd(state: sd_notify::NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "systemd could not be told how the node is");
-    }
-}
-
-fn stop_on_signal(node: Arc<Node>) -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        let signal = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!(signal, "asked to stop");
-        node.stop();
-    })
 }

@@ -41,6 +41,7 @@ impl ClientPorts {
 pub(super) struct Prepared {
     pub(super) node: Arc<Node>,
     pub(super) operators: Arc<Operators>,
+    #[cfg_attr(not(feature = "service"), expect(dead_code, reason = "a service reads passwords again"))]
     pub(super) users: Keeper,
     /// Where clients are to arrive, with the ports that were chosen where 0 was asked for.
     pub(super) client_addrs: ClientAddrs,

@@ -1,5 +1,6 @@
 //! What texts may look like.
 
+#[cfg(feature = "service")]
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use super::Form;
@@ -15,22 +16,34 @@ pub(super) const PEERS: Form = Form {
 pub(super) const LOG_FILTER: Form = Form {
     allowed: "error, warn, info, debug, trace, off, or a filter such as info,carillon_broker::cluster=debug",
     value_name: "FILTER",
-    is_right: |text| !text.is_empty() && log_filter(text).is_ok(),
+    is_right: is_log_filter,
 };
 
 /// What is logged, as [`EnvFilter`] has it. The values of fields in it are texts, not regular expressions: of those, some
 /// that fit into a line take minutes to be made ready. Spaces around its parts do not count: `EnvFilter` would take the wrong
 /// bytes for a part that begins with some, or panic.
+#[cfg(feature = "service")]
 pub fn log_filter(text: &str) -> Result<EnvFilter, ParseError> {
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
     EnvFilter::builder().with_regex(false).parse(parts.join(","))
+}
+
+#[cfg(feature = "service")]
+fn is_log_filter(text: &str) -> bool {
+    !text.is_empty() && log_filter(text).is_ok()
+}
+
+/// What a node inside another program logs is filtered by that program.
+#[cfg(not(feature = "service"))]
+fn is_log_filter(text: &str) -> bool {
+    !text.is_empty()
 }
 
 fn is_host_port(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "service"))]
 mod tests {
     use super::*;
 

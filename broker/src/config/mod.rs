@@ -1,6 +1,6 @@
 //! What can be set: one [table](TABLE), from which come the [struct](Settings), the flags, the variables, the
-//! configuration file and all that is written about them. Command lines are parsed in [`cli`](crate::cli), so that a
-//! node can be embedded without.
+//! configuration file and all that is written about them. Command lines are parsed by the binary, so that
+//! a node can be embedded without.
 
 mod bytes;
 mod choices;
@@ -19,6 +19,7 @@ mod value;
 pub use bytes::parse_redis as parse_redis_bytes;
 pub use choices::{LogFormat, TlsClientAuth};
 pub use error::ConfigError;
+#[cfg(feature = "service")]
 pub use forms::log_filter;
 pub use origin::Origin;
 pub use print::{reference, sample};

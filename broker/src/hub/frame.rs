@@ -7,6 +7,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use carillon_proto::{
+    pipe::Delivery,
     position::Stamp,
     resp::{Encoder, Protocol},
 };
@@ -111,9 +112,30 @@ impl MessageFrame {
             return;
         }
         encoder.bulk_header(payload.len());
-        if self.body.is_none() {
-            self.body = Some(Bytes::from_owner(Body::new(payload, &self.shared_bytes)));
-        }
+        self.body(payload);
+    }
+
+    /// The payload with its line end.
+    fn body(&mut self, payload: &[u8]) -> &Bytes {
+        self.body.get_or_insert_with(|| Bytes::from_owner(Body::new(payload, &self.shared_bytes)))
+    }
+
+    /// A message as clients in this process get it, which share it with each other and, when it is large, with all. What
+    /// is encoded does not matter; between two calls of [`clear`](Self::clear) the payload must be the same.
+    pub(super) fn delivery(
+        &mut self,
+        is_shard: bool,
+        stamp: &Stamp,
+        by: &[Option<&[u8]>],
+        (channel, payload): (&[u8], &[u8]),
+    ) -> Delivery {
+        let by = by.iter().map(|pattern| pattern.map(Bytes::copy_from_slice)).collect();
+        let payload = if payload.len() < SHARED_BYTES_MIN {
+            Bytes::copy_from_slice(payload)
+        } else {
+            self.body(payload).slice(..payload.len())
+        };
+        Delivery { stamp: *stamp, is_shard, by, channel: Bytes::copy_from_slice(channel), payload }
     }
 
     pub(super) fn append_to(&self, outbox: &mut Outbox, protocol: Protocol, pool: &mut BufferPool) {

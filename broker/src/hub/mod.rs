@@ -8,6 +8,7 @@
 mod frame;
 mod glob;
 mod id_set;
+mod in_process;
 mod outbox;
 mod patterns;
 mod positioned;
@@ -86,6 +87,8 @@ struct Client {
     protocol: Protocol,
     is_dirty: bool,
     positioned: Positioned,
+    /// It is in this process, and takes messages as they are.
+    is_in_process: bool,
     /// Most connections of most applications only publish, or only hold a few subscriptions.
     subscriptions: Option<Box<Subscriptions>>,
 }

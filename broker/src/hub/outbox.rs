@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::Bytes;
+use carillon_proto::pipe::{self, Delivery};
 
 /// An owned piece is not grown beyond this: growing copies what is already in it.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
@@ -39,7 +40,8 @@ impl BufferPool {
     }
 }
 
-/// A queue of bytes: pieces of its own that small frames are copied into, and shared pieces for large ones.
+/// A queue of bytes: pieces of its own that small frames are copied into, and shared pieces for large ones. Of a
+/// connection inside this process it also holds messages as they are.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// The piece that is being written.
@@ -54,6 +56,8 @@ pub struct Outbox {
 enum Piece {
     Owned(Vec<u8>),
     Shared(Bytes),
+    /// Counts as many bytes as it weighs, and has none that could be written.
+    Message(Delivery),
 }
 
 impl Default for Piece {
@@ -67,6 +71,7 @@ impl Piece {
         match self {
             Self::Owned(bytes) => bytes,
             Self::Shared(bytes) => bytes,
+            Self::Message(_) => &[],
         }
     }
 
@@ -114,6 +119,40 @@ impl Outbox {
     pub(super) fn append_shared(&mut self, bytes: Bytes) {
         self.pending_bytes += bytes.len();
         self.rest.push_back(Piece::Shared(bytes));
+    }
+
+    /// Appends a message for a client in this process.
+    pub(super) fn append_message(&mut self, message: Delivery) {
+        self.pending_bytes += message.weight();
+        self.rest.push_back(Piece::Message(message));
+    }
+
+    /// Moves pieces into `pieces`, until they are `room` bytes or more. Returns how many they are. Not to be mixed with
+    /// [`slices`](Self::slices) and `advance`: what is taken is taken whole.
+    pub(super) fn take(
+        &mut self,
+        pool: &mut BufferPool,
+        room: usize,
+        pieces: &mut VecDeque<pipe::Piece>,
+    ) -> usize {
+        debug_assert_eq!(self.written, 0, "some of it was written to a socket");
+        let mut taken = 0;
+        while taken < room && self.pending_bytes > 0 {
+            let next = self.rest.pop_front().unwrap_or_default();
+            let piece = match std::mem::replace(&mut self.front, next) {
+                Piece::Owned(bytes) if bytes.is_empty() => continue,
+                Piece::Owned(bytes) => {
+                    pool.bytes_in_use -= bytes.len();
+                    pipe::Piece::Bytes(bytes.into())
+                }
+                Piece::Shared(bytes) => pipe::Piece::Bytes(bytes),
+                Piece::Message(message) => pipe::Piece::Message(message),
+            };
+            self.pending_bytes -= piece.weight();
+            taken += piece.weight();
+            pieces.push_back(piece);
+        }
+        taken
     }
 
     /// Fills `slices` with what comes next and returns how many were filled.
@@ -165,6 +204,7 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use carillon_proto::position::{Origin, Stamp};
     use proptest::prelude::*;
 
     use super::*;
@@ -199,6 +239,34 @@ mod tests {
             outbox.discard(&mut pool);
             prop_assert_eq!((outbox.pending_bytes(), pool.bytes_in_use()), (0, 0));
         }
+    }
+
+    #[test]
+    fn messages_keep_their_place_between_bytes() {
+        let (mut outbox, mut pool) = (Outbox::default(), BufferPool::default());
+        let message = Delivery {
+            stamp: Stamp { origin: Origin { node: 1, incarnation: 1 }, number: 1 },
+            is_shard: false,
+            by: [None].into(),
+            channel: "c".into(),
+            payload: "p".into(),
+        };
+        outbox.append(&mut pool, |buffer| buffer.extend_from_slice(b"before"));
+        outbox.append_message(message.clone());
+        outbox.append(&mut pool, |buffer| buffer.extend_from_slice(b"behind"));
+        let (mut pieces, pending) = (VecDeque::new(), outbox.pending_bytes());
+        assert_eq!(outbox.take(&mut pool, 1, &mut pieces), 6, "a piece is taken whole");
+        assert_eq!(outbox.take(&mut pool, 1000, &mut pieces), pending - 6);
+        let expected = [
+            pipe::Piece::Bytes("before".into()),
+            pipe::Piece::Message(message.clone()),
+            pipe::Piece::Bytes("behind".into()),
+        ];
+        assert_eq!(pieces, expected);
+        assert_eq!((outbox.is_empty(), outbox.pieces(), pool.bytes_in_use()), (true, 0, 0));
+        outbox.append_message(message);
+        outbox.discard(&mut pool);
+        assert_eq!((outbox.pending_bytes(), pool.bytes_in_use()), (0, 0));
     }
 
     #[test]

@@ -2,17 +2,63 @@
 //! ordinary path only counts them. What they get is told in `server/POSITIONS.md`.
 
 use carillon_proto::{
+    pipe::Delivery,
     position::{Gap, Position, Stamp},
     resp::Protocol,
 };
 
-use super::{ChannelKind, Hub, Positioned, Seat, deliver_one};
+use super::{
+    ChannelKind, Client, Hub, Positioned, Seat, frame::MessageFrame, mark_dirty, outbox::BufferPool,
+};
 
 /// The first word of a message.
 fn head(kind: ChannelKind) -> &'static str {
     match kind {
         ChannelKind::Channel => "carillon-message",
         ChannelKind::Shard => "carillon-smessage",
+    }
+}
+
+/// A message with its number, made at most once in each form: for sockets, and for clients in this process.
+struct Numbered<'a> {
+    frame: &'a mut MessageFrame,
+    kind: ChannelKind,
+    /// Channel and payload.
+    message: (&'a [u8], &'a [u8]),
+    stamp: &'a Stamp,
+    is_encoded: bool,
+    delivery: Option<Delivery>,
+}
+
+impl<'a> Numbered<'a> {
+    fn new(
+        frame: &'a mut MessageFrame,
+        kind: ChannelKind,
+        message: (&'a [u8], &'a [u8]),
+        stamp: &'a Stamp,
+    ) -> Self {
+        frame.clear();
+        Self { frame, kind, message, stamp, is_encoded: false, delivery: None }
+    }
+
+    /// The next connection gets it by other subscriptions.
+    fn forget_form(&mut self) {
+        (self.is_encoded, self.delivery) = (false, None);
+    }
+
+    /// Puts it into an outbox. `by` is the same since [`forget_form`](Self::forget_form).
+    fn deliver(&mut self, by: &[Option<&[u8]>], client: &mut Client, pool: &mut BufferPool) {
+        let Self { frame, kind, message, stamp, is_encoded, delivery } = self;
+        if client.is_in_process {
+            let is_shard = *kind == ChannelKind::Shard;
+            let delivery = delivery.get_or_insert_with(|| frame.delivery(is_shard, stamp, by, *message));
+            client.outbox.append_message(delivery.clone());
+            return;
+        }
+        if !std::mem::replace(is_encoded, true) {
+            frame.encode_positioned(head(*kind), stamp, by, *message);
+        }
+        frame.append_to(&mut client.outbox, client.protocol, pool);
     }
 }
 
@@ -43,18 +89,18 @@ impl Hub {
         if self.positioned_subscriptions == 0 {
             return;
         }
-        self.frame.clear();
         let Self { clients, positioned, frame, pool, dirty, .. } = self;
         let mut hearing = positioned.hearing(kind, channel).peekable();
         let Some((by, seats)) = hearing.next() else { return };
-        let mut deliver = |seat: Seat, frame: &_| {
+        let mut numbered = Numbered::new(frame, kind, (channel, payload), stamp);
+        let mut deliver = |seat: Seat, numbered: &mut Numbered<'_>, by: &[Option<&[u8]>]| {
             if clients[seat].positioned == Positioned::Live {
-                deliver_one(&mut clients[seat], seat, frame, pool, dirty);
+                numbered.deliver(by, &mut clients[seat], pool);
+                mark_dirty(&mut clients[seat], seat, dirty);
             }
         };
         if hearing.peek().is_none() {
-            frame.encode_positioned(head(kind), stamp, &[by], (channel, payload));
-            seats.iter().for_each(|seat| deliver(seat, frame));
+            seats.iter().for_each(|seat| deliver(seat, &mut numbered, &[by]));
             return;
         }
         let first = seats.iter().map(|seat| (seat, by));
@@ -63,8 +109,8 @@ impl Hub {
         all.sort_unstable();
         for same in all.chunk_by(|one, other| one.0 == other.0) {
             let by: Vec<Option<&[u8]>> = same.iter().map(|(_, by)| *by).collect();
-            frame.encode_positioned(head(kind), stamp, &by, (channel, payload));
-            deliver(same[0].0, frame);
+            numbered.forget_form();
+            deliver(same[0].0, &mut numbered, &by);
         }
     }
 
@@ -83,9 +129,10 @@ impl Hub {
             return false;
         }
         by.sort_unstable();
-        self.frame.clear();
-        self.frame.encode_positioned(head(kind), stamp, &by, (channel, payload));
-        deliver_one(&mut self.clients[seat], seat, &self.frame, &mut self.pool, &mut self.dirty);
+        let client = &mut self.clients[seat];
+        let mut numbered = Numbered::new(&mut self.frame, kind, (channel, payload), stamp);
+        numbered.deliver(&by, client, &mut self.pool);
+        mark_dirty(client, seat, &mut self.dirty);
         true
     }
 
@@ -134,8 +181,10 @@ impl Hub {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use ahash::RandomState;
-    use carillon_proto::position::Origin;
+    use carillon_proto::{pipe::Piece, position::Origin};
 
     use super::*;
     use crate::hub::SubscriptionKind;
@@ -173,5 +222,41 @@ mod tests {
         assert!(hub.replay(held, ChannelKind::Channel, b"news", b"x", &stamp));
         assert!(!hub.replay(held, ChannelKind::Channel, b"other", b"x", &stamp), "not subscribed to it");
         assert_eq!(text(&hub, held), expected.replace("*2", "*1").replace("$2\r\nn*\r\n", ""));
+    }
+
+    #[test]
+    fn clients_in_the_process_share_what_is_copied_once() {
+        let mut hub = Hub::new(RandomState::with_seeds(1, 2, 3, 4));
+        let seats = [hub.connect_in_process(), hub.connect_in_process(), hub.connect()];
+        for seat in seats {
+            hub.set_protocol(seat, Protocol::Resp3);
+            hub.set_positioned(seat, true);
+            hub.subscribe(seat, SubscriptionKind::Channel, b"news");
+        }
+        let stamp = Stamp { origin: Origin { node: 7, incarnation: 1 }, number: 42 };
+        for len in [10, 100_000] {
+            let payload = vec![b'x'; len];
+            hub.publish_positioned(ChannelKind::Channel, b"news", &payload, &stamp);
+            let payloads = [seats[0], seats[1]].map(|seat| {
+                let mut pieces = VecDeque::new();
+                assert!(hub.take_pieces(seat, usize::MAX, &mut pieces) > len);
+                let Some(Piece::Message(message)) = pieces.pop_back() else { panic!("{pieces:?}") };
+                assert_eq!(
+                    (message.stamp, &*message.by, &message.channel[..]),
+                    (stamp, &[None][..], &b"news"[..])
+                );
+                assert!(pieces.is_empty() && hub.outbox(seat).is_empty());
+                message.payload
+            });
+            assert_eq!(payloads[0], payload);
+            assert_eq!(payloads[0].as_ptr(), payloads[1].as_ptr());
+        }
+        assert!(text(&hub, seats[2]).starts_with(">6\r\n$16\r\ncarillon-message"));
+        hub.publish_positioned(ChannelKind::Channel, b"other", b"", &stamp);
+        hub.discard_outbox(seats[2]);
+        // The last large payload went with its outboxes, but for what the hub itself keeps until the next message.
+        hub.publish_positioned(ChannelKind::Channel, b"news", b"", &stamp);
+        seats.into_iter().for_each(|seat| hub.discard_outbox(seat));
+        assert_eq!(seats.map(|seat| hub.held_by(seat) - 164), [0, 0, 0], "but for the subscriptions");
     }
 }

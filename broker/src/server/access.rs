@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    rc::Rc,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -138,7 +139,8 @@ impl Shard {
     /// subscribed to something that it may not hear any more; who was disabled, or has another password, stays.
     fn install_users(&self, users: &Arc<Users>) {
         *self.users.borrow_mut() = Arc::clone(users);
-        for connection in self.connections() {
+        let is_owner = |connection: &Rc<Connection>| connection.session.borrow().is_owner;
+        for connection in self.connections().into_iter().filter(|connection| !is_owner(connection)) {
             let old = Arc::clone(&connection.session.borrow().user);
             let is_same = |user: &&Arc<User>| user.created == old.created || *user.name == *DEFAULT;
             if let Some(user) = users.get(&old.name).filter(is_same) {
@@ -187,6 +189,15 @@ pub(crate) fn look_again(shard: &Shard, connection: &Connection) {
     connection.is_unchecked.set(is_known && session.user.is_unrestricted());
 }
 
+/// Makes it one of the program that the node runs in, which may do everything whoever the users are, as long as it does
+/// not say that it is one of them.
+pub(crate) fn make_owner(connection: &Connection) {
+    let mut session = connection.session.borrow_mut();
+    session.user = Arc::clone(Users::open().default_user());
+    (session.is_authenticated, session.is_owner) = (true, true);
+    connection.is_unchecked.set(true);
+}
+
 /// Makes the connection one of this user, if the password is right. Returns whether it is.
 pub(crate) fn log_in(call: &Call<'_>, user: &[u8], password: &[u8]) -> bool {
     let (shard, connection) = (call.shard, call.connection);
@@ -194,7 +205,7 @@ pub(crate) fn log_in(call: &Call<'_>, user: &[u8], password: &[u8]) -> bool {
     if let Some(user) = found {
         let mut session = connection.session.borrow_mut();
         session.user = user;
-        session.is_authenticated = true;
+        (session.is_authenticated, session.is_owner) = (true, false);
         drop(session);
         look_again(shard, connection);
         return true;

@@ -225,8 +225,8 @@ fn refuse(kind: SocketKind, addr: &str, reason: CloseReason) {
     let _ = match kind {
         SocketKind::Tcp(mut stream) => stream.write_all(text),
         SocketKind::Unix(mut stream) => stream.write_all(text),
-        // What is not encrypted, this client would not understand.
-        SocketKind::Tls(_) => Ok(()),
+        // What is not encrypted, this client would not understand; and one in this process has been told otherwise.
+        SocketKind::Tls(_) | SocketKind::Pipe(_) => Ok(()),
     };
 }
 

@@ -13,6 +13,7 @@ use std::{
 };
 
 use ahash::RandomState;
+use carillon_proto::pipe::{ClientEnd, pipe};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::{
@@ -26,6 +27,9 @@ use super::{
 
 /// How long a stopping node waits for its last connections.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(8);
+
+/// What CLIENT LIST shows for the addresses of a connection inside this process.
+const IN_PROCESS: &str = "in-process:0";
 
 /// What makes a relay.
 struct LoneRelay(Box<MakeRelay>);
@@ -281,6 +285,20 @@ impl Node {
         let shard = self.accepted.fetch_add(1, Ordering::Relaxed) % self.settings.shards;
         self.inboxes[shard].push(Envelope::Adopt(Socket { kind, caller }));
         Ok(())
+    }
+
+    /// Takes a connection from inside this process. It is served like any other, and may do everything until it says
+    /// who it is.
+    pub fn connect(&self) -> Result<ClientEnd, CloseReason> {
+        if self.is_stopping() {
+            return Err(CloseReason::Shutdown);
+        }
+        if !self.gate.admits() {
+            return Err(CloseReason::Fenced);
+        }
+        let (client, end) = pipe();
+        let adopted = self.adopt(SocketKind::Pipe(end), IN_PROCESS, IN_PROCESS.into(), None);
+        adopted.map(|()| client).map_err(|(_, reason)| reason)
     }
 
     /// Counts a refusal. What a stranger can make happen at will is told once in a while, by the counter the rest.

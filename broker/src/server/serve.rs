@@ -17,6 +17,7 @@ pub(crate) async fn serve(shard: Rc<Shard>, connection: Rc<Connection>) {
     let _departure = Departure { shard: &shard, connection: &connection };
     let mut reader = Reader::new(&shard, &connection);
     let reason = reader.run().await;
+    connection.stream.set_end(reason);
     end_subscriptions_in_turns(&shard, &connection).await;
     if reason.answers_first() {
         finish(&reader).await;

@@ -14,6 +14,8 @@ pub(crate) struct Session {
     pub(crate) user: Arc<User>,
     /// It has said who it is, or did not have to when it began.
     pub(crate) is_authenticated: bool,
+    /// It is the program that the node runs in: no user's rights are its, and none are taken from it.
+    pub(crate) is_owner: bool,
     pub(crate) name: Vec<u8>,
     pub(crate) lib_name: Vec<u8>,
     pub(crate) lib_ver: Vec<u8>,
@@ -69,6 +71,7 @@ impl Session {
         Self {
             user: Arc::clone(default),
             is_authenticated: default.is_open(),
+            is_owner: false,
             name: Vec::new(),
             lib_name: Vec::new(),
             lib_ver: Vec::new(),

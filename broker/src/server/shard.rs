@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::runtime::LocalOptions;
 
 use super::{
-    CloseReason, Node, Relay, ShardStats,
+    CloseReason, Node, Relay, ShardStats, access,
     connection::Connection,
     holdings::Holdings,
     inbox::Envelope,
@@ -103,6 +103,8 @@ impl Shard {
             tokio::task::spawn_local(patience::tick(Rc::clone(&shard)));
             receive(&shard).await;
         });
+        // They hold each other.
+        shard.relay.take();
     }
 
     /// Counters of this shard.
@@ -207,16 +209,12 @@ impl Shard {
             let result = if is_empty {
                 connection.stream.send_unsent().map(|()| 0)
             } else {
-                let hub = self.hub.borrow();
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let filled = hub.outbox(seat).slices(&mut slices);
-                connection.stream.try_write(&slices[..filled])
+                self.write_once(connection)
             };
             match result {
                 Ok(written) => {
                     self.stats().writes.add(1);
                     self.stats().output_bytes.add(written as u64);
-                    self.hub.borrow_mut().advance(seat, written);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return self.wait_until_writable(connection);
@@ -224,6 +222,20 @@ impl Shard {
                 Err(error) => return self.cut_off(connection, CloseReason::from_io(&error)),
             }
         }
+    }
+
+    /// Takes what was written out of the outbox.
+    fn write_once(&self, connection: &Connection) -> io::Result<usize> {
+        let seat = connection.seat;
+        let mut hub = self.hub.borrow_mut();
+        if let Stream::Pipe(pipe) = &connection.stream {
+            return pipe.try_send(|room, pieces| hub.take_pieces(seat, room, pieces));
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = hub.outbox(seat).slices(&mut slices);
+        let written = connection.stream.try_write(&slices[..filled])?;
+        hub.advance(seat, written);
+        Ok(written)
     }
 
     fn wait_until_writable(&self, connection: &Connection) {
@@ -318,10 +330,17 @@ impl Shard {
                 return;
             }
         };
-        let seat = self.hub.borrow_mut().connect();
+        let is_in_process = matches!(stream, Stream::Pipe(_));
+        let seat = {
+            let mut hub = self.hub.borrow_mut();
+            if is_in_process { hub.connect_in_process() } else { hub.connect() }
+        };
         let users = Arc::clone(&self.users.borrow());
         let (caller, held) = (socket.caller, self.holdings.part());
         let connection = Connection::new(id, seat, stream, caller, held, users.default_user());
+        if is_in_process {
+            access::make_owner(&connection);
+        }
         let connection = Rc::new(connection);
         connection.is_leaving.set(self.is_draining.get());
         let mut connections = self.connections.borrow_mut();

@@ -1,4 +1,4 @@
-//! Sockets of clients, TCP and Unix, behind one face.
+//! Sockets of clients, TCP and Unix, and what takes their place inside this process, behind one face.
 
 use std::{
     io::{self, IoSlice},
@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use carillon_proto::pipe::NodeEnd;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::Interest,
@@ -15,6 +16,7 @@ use tokio::{
 };
 
 use super::{
+    CloseReason,
     addresses::Place,
     tls::{Tls, TlsStream},
 };
@@ -55,6 +57,8 @@ pub(crate) enum SocketKind {
     /// With TLS to be spoken on it.
     Tls(std::net::TcpStream),
     Unix(std::os::unix::net::UnixStream),
+    /// From inside this process.
+    Pipe(NodeEnd),
 }
 
 /// A connection on its shard's runtime.
@@ -63,12 +67,14 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     Tls(Box<TlsStream>),
     Unix(UnixStream),
+    Pipe(NodeEnd),
 }
 
-/// On the socket itself, whatever is spoken on it.
+/// On the socket itself, whatever is spoken on it, or on what takes its place.
 macro_rules! on_socket {
-    ($stream:expr, $inner:ident => $call:expr) => {
+    ($stream:expr, $inner:ident => $call:expr, $pipe:ident => $other:expr) => {
         match $stream {
+            Stream::Pipe($pipe) => $other,
             Stream::Tcp($inner) => $call,
             Stream::Tls(tls) => {
                 let $inner = &tls.socket;
@@ -89,6 +95,7 @@ impl Stream {
                 Self::Tls(Box::new(tls.accept(new_tcp(socket, liveness)?)?))
             }
             SocketKind::Unix(socket) => Self::Unix(UnixStream::from_std(socket)?),
+            SocketKind::Pipe(end) => Self::Pipe(end),
         })
     }
 
@@ -96,8 +103,16 @@ impl Stream {
         matches!(self, Self::Unix(_))
     }
 
+    /// What CLIENT LIST shows; -1 if there is no socket.
     pub(crate) fn fd(&self) -> i32 {
-        on_socket!(self, stream => stream.as_raw_fd())
+        on_socket!(self, stream => stream.as_raw_fd(), _pipe => -1)
+    }
+
+    /// Says why the connection is about to end, if the client is in this process: it sees no log.
+    pub(crate) fn set_end(&self, reason: CloseReason) {
+        if let Self::Pipe(pipe) = self {
+            pipe.set_end(reason.label());
+        }
     }
 
     pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -105,11 +120,12 @@ impl Stream {
             Self::Tcp(stream) => stream.poll_read_ready(context),
             Self::Tls(stream) => stream.poll_read_ready(context),
             Self::Unix(stream) => stream.poll_read_ready(context),
+            Self::Pipe(pipe) => pipe.poll_readable(context).map(Ok),
         }
     }
 
     pub(crate) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_socket!(self, stream => stream.poll_write_ready(context))
+        on_socket!(self, stream => stream.poll_write_ready(context), pipe => pipe.poll_writable(context).map(Ok))
     }
 
     /// Reads what there is into the spare room of `buffer`.
@@ -119,12 +135,13 @@ impl Stream {
             Self::Tcp(stream) => stream.try_read_buf(buffer)?,
             Self::Tls(stream) => return stream.try_read(buffer),
             Self::Unix(stream) => stream.try_read_buf(buffer)?,
+            Self::Pipe(pipe) => return pipe.try_read(buffer),
         };
         if 0 < count && count < room {
             // A short read has emptied the socket. Saying so here saves the read that would only find that out;
             // what arrives from now on raises a new event.
             let nothing = || -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) };
-            let _ = on_socket!(self, stream => stream.try_io(Interest::READABLE, nothing));
+            let _ = on_socket!(self, stream => stream.try_io(Interest::READABLE, nothing), _pipe => Ok(()));
         }
         Ok(count)
     }
@@ -136,6 +153,7 @@ impl Stream {
             (Self::Tls(stream), _) => stream.try_write(slices),
             (Self::Unix(stream), [slice]) => stream.try_write(slice),
             (Self::Unix(stream), _) => stream.try_write_vectored(slices),
+            (Self::Pipe(_), _) => unreachable!("what waits for it is handed over in pieces"),
         }
     }
 
@@ -160,7 +178,10 @@ impl Stream {
             stream.close_notify();
         }
         let how = std::net::Shutdown::Write;
-        on_socket!(self, stream => SockRef::from(stream).shutdown(how))
+        on_socket!(self, stream => SockRef::from(stream).shutdown(how), pipe => {
+            pipe.finish();
+            Ok(())
+        })
     }
 }
 

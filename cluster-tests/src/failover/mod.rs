@@ -3,6 +3,7 @@
 
 mod judge;
 mod kills;
+mod partition;
 
 use std::{
     net::SocketAddr,
@@ -20,6 +21,7 @@ use tokio::{runtime::Runtime, task::JoinHandle};
 
 pub use judge::{Heard, Sent, Verdict, judge};
 pub use kills::{KillPlan, kill_the_subscribers_node};
+use partition::Partition;
 
 use crate::{Wire, eventually};
 
@@ -27,7 +29,7 @@ use crate::{Wire, eventually};
 const LAST_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// Longest silence of a server before the client takes another.
-const SILENCE: Duration = Duration::from_secs(2);
+pub const SILENCE: Duration = Duration::from_secs(2);
 
 /// What publishers do.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,7 @@ pub struct Traffic {
 #[derive(Debug, Default)]
 struct WhereTo {
     network: Network,
+    partition: Partition,
     last: Mutex<Option<Endpoint>>,
     is_down: AtomicBool,
 }
@@ -65,7 +68,13 @@ impl Transport for WhereTo {
             if self.is_down.load(Ordering::SeqCst) {
                 return Err(std::io::ErrorKind::NetworkUnreachable.into());
             }
-            let socket = self.network.open(endpoint).await?;
+            let socket = match endpoint {
+                Endpoint::Tcp { host, port } => match host.parse() {
+                    Ok(host) => self.partition.connect(SocketAddr::new(host, *port)).await?,
+                    Err(_) => self.network.open(endpoint).await?,
+                },
+                _ => self.network.open(endpoint).await?,
+            };
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint.clone());
             Ok(socket)
         })
@@ -103,6 +112,16 @@ impl Traffic {
         let is_enough = || (self.answered.load(Ordering::SeqCst) >= wanted).then_some(());
         eventually(Duration::from_secs(60), is_enough).expect("publishers go on");
         self.where_to.is_down.store(false, Ordering::SeqCst);
+    }
+
+    /// Lets nothing come through between the subscriber and a server any more, without a word to either.
+    pub fn lose(&self, server: SocketAddr) {
+        self.where_to.partition.lose(server);
+    }
+
+    /// Lets the subscriber connect to it again.
+    pub fn find(&self, server: SocketAddr) {
+        self.where_to.partition.find(server);
     }
 
     /// Where the subscriber is connected to, or was last.

@@ -1,10 +1,10 @@
 //! A cluster of Carillon, and a single node.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use carillon_cluster_tests::{
     Cluster, ClusterSettings, Server, Wire,
-    failover::{Heard, KillPlan, Load, Traffic, kill_the_subscribers_node},
+    failover::{Heard, KillPlan, Load, SILENCE, Traffic, kill_the_subscribers_node},
     seed,
 };
 
@@ -98,6 +98,29 @@ fn a_node_that_stops_answering_is_left_for_another() {
     cluster.wait_until_serving(&[0, 1, 2]);
     let verdict = traffic.finish();
     assert!(verdict.is_lossless(), "{verdict:#?}");
+}
+
+/// Nobody closes anything: packets vanish. The client notices within the time that it says, and goes on elsewhere.
+#[test]
+fn a_partition_is_noticed_in_time_and_nothing_is_missed() {
+    let cluster = Cluster::form(ClusterSettings { is_direct: true, ..ClusterSettings::of(3) });
+    let traffic = Traffic::start(&cluster.client_addrs(), LOAD);
+    for _ in 0..3 {
+        let heard = traffic.heard().len();
+        traffic.wait_until_heard("messages", heard + 20, |item| matches!(item, Heard::Message { .. }));
+        let lost = traffic.subscribed_at();
+        let (heard, start) = (traffic.heard().len(), Instant::now());
+        traffic.lose(lost);
+        traffic.wait_until_heard("that it is cut off", heard, |item| matches!(item, Heard::Interrupted));
+        let noticed = start.elapsed();
+        // A busy machine may be late, but not by as much again.
+        assert!(noticed < SILENCE * 3 / 2, "{noticed:?}");
+        traffic.wait_until_heard("the end of its interruption", heard, is_end_of_interruption);
+        assert_ne!(traffic.subscribed_at(), lost);
+        traffic.find(lost);
+    }
+    let verdict = traffic.finish();
+    assert!(verdict.is_lossless() && verdict.resumed >= 3, "{verdict:#?}");
 }
 
 /// One node without a cluster, of one thread and of three: the connection is cut, and the client goes on where it was.

@@ -9,7 +9,7 @@ use super::{Local, Plane, PlaneProgress, PlaneSettings};
 use crate::mesh::{Links, View};
 
 /// Where it is not a number that a cluster has given.
-const NODE: u64 = 0;
+pub(super) const NODE: u64 = 0;
 
 impl<L: Local> Plane<L> {
     /// Starts on the current thread, which must run a local runtime. `incarnation` tells this start of the node from all

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use carillon_proto::position::{Cursor, Gap, Origin, Position, Recent, Stamp};
 
-use super::{End, Local, Plane, State, origin};
+use super::{End, Local, Plane, State, alone, origin};
 use crate::mesh::{Inbound, Ring};
 
 /// Messages that are given at a time, so that a client that was away for long does not hold the others up.
@@ -75,8 +75,9 @@ impl<L: Local> Plane<L> {
     pub fn recent(&self, cursor: &mut Cursor) -> Recent {
         let state = self.state.borrow();
         let rings = state.rings();
-        if !cursor.next.keys().any(|origin| rings.contains_key(origin)) {
-            // From another cluster, or another life of a node on its own: its views are not these.
+        if state.node == alone::NODE && !cursor.next.keys().any(|origin| rings.contains_key(origin)) {
+            // From another life of this node, or from a cluster: its views are not these. In a cluster that cannot be told
+            // from a client whose origins have all left, and which has had what others had published before.
             cursor.epoch = 0;
         }
         if state.view.epoch < cursor.epoch {

@@ -2,7 +2,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use carillon_proto::{
     peer::Publish,
-    position::{Cursor, Position, Stamp},
+    position::{Cursor, Origin, Position, Stamp},
 };
 use tokio::{
     runtime::LocalOptions,
@@ -91,6 +91,31 @@ fn a_message_from_before_the_fence_takes_no_number_of_the_next_incarnation() {
         plane.flush();
         assert_eq!(settle().await.published, 1);
         assert!(answered.borrow().is_empty(), "node 2 has nothing yet");
+    });
+}
+
+/// All that a client knew had left while its node was fenced. What another origin had published before, the client had had,
+/// and was given again.
+#[test]
+fn a_client_whose_origins_have_all_left_gets_nothing_twice() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    runtime.expect("a runtime").block_on(async {
+        let (_commands, receiver) = mpsc::unbounded_channel();
+        let (events, _told) = mpsc::unbounded_channel();
+        let (progress, _) = watch::channel(PlaneProgress::default());
+        let clients = Clients::default();
+        let plane = Plane::start(clients, Arc::new(Links::default()), SETTINGS, receiver, events, progress);
+        plane.begin(1, 10);
+        plane.install(View { epoch: 5, members: [(1, 10)].into() }, vec![1]);
+        plane.publish(false, b"news", b"had", 1);
+        let gone = Stamp { origin: Origin { node: 2, incarnation: 20 }, number: 3 };
+        let recent = plane.recent(&mut Cursor::from(Position { epoch: 5, seen: vec![gone] }));
+        assert_eq!((recent.gaps[0].first, recent.gaps[0].last), (4, None), "of what has left nobody knows");
+        assert_eq!(recent.frames.len(), 0);
+        // One that came into a later view is new to it.
+        let recent = plane.recent(&mut Cursor::from(Position { epoch: 4, seen: vec![gone] }));
+        assert_eq!(recent.frames.len(), 1);
     });
 }
 

@@ -11,9 +11,9 @@ use std::{
 use ring::digest::{SHA256, digest};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ports, users, users::Keeper};
 use crate::{
     acl::User,
+    app::{ports, users, users::Keeper},
     config::{Row, Settings, Sources, TABLE},
     server::Node,
 };

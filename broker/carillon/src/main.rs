@@ -4,12 +4,15 @@ use std::{io::IsTerminal as _, path::Path, process::ExitCode};
 
 use carillon_broker::{
     app::{self, RunError},
-    cli::{self, Command, CommandLine, EXIT_USAGE},
     config::{ConfigError, LogFormat, Settings, Sources, log_filter},
     raft::store,
     server::Log,
 };
-use clap::Parser;
+use carillon_cli::{
+    cli::{self, Command, CommandLine, EXIT_USAGE},
+    dev,
+};
+use clap::Parser as _;
 use tracing_subscriber::{EnvFilter, filter::ParseError, reload::Error as ReloadError};
 
 /// openraft warns of every heartbeat that does not arrive; what matters of it is in our own words.
@@ -23,8 +26,8 @@ fn main() -> ExitCode {
     match command_line.command {
         Some(Command::Serve(flags)) => serve(flags.sources),
         Some(Command::Check(flags)) => check(&flags.sources),
-        Some(Command::Dev(dev)) => {
-            run(&command_line.serve.sources, |settings, log| app::dev(&dev, settings, &log))
+        Some(Command::Dev(settings)) => {
+            run(&command_line.serve.sources, |defaults, log| dev(&settings, defaults, &log))
         }
         Some(Command::Status(settings)) => cli::status(&settings),
         Some(Command::Clients(settings)) => cli::clients(&settings),

@@ -9,7 +9,9 @@ use clap::{
     parser::ValueSource,
 };
 
-use crate::config::{CONFIG, CONFIG_VARIABLE, Given, Group, Kind, Row, Settings, Sources, TABLE, Value};
+use carillon_broker::config::{
+    CONFIG, CONFIG_VARIABLE, Given, Group, Kind, Row, Settings, Sources, TABLE, Value,
+};
 
 /// What the command line and the environment say of a node's settings.
 #[derive(Clone, Debug)]

@@ -39,7 +39,7 @@ use self::{
     target::Target,
 };
 use super::{CliError, print_line};
-use crate::open_files;
+use carillon_broker::open_files;
 
 /// Files that a process may open beyond its connections: those of the tool itself.
 const SPARE_FILES: u64 = 64;
