@@ -60,7 +60,10 @@ mod tests {
     #[test]
     fn a_log_filter_with_spaces_is_read_as_without() {
         let filter = log_filter("info, carillon_broker=debug ,\thyper=warn").unwrap();
-        assert_eq!(filter.to_string(), log_filter("info,carillon_broker=debug,hyper=warn").unwrap().to_string());
+        assert_eq!(
+            filter.to_string(),
+            log_filter("info,carillon_broker=debug,hyper=warn").unwrap().to_string()
+        );
         // Cut by the bytes of the untrimmed text, it would end inside a character.
         let _ = log_filter("info, 0.5\u{5e45b}[++[");
     }

@@ -99,7 +99,8 @@ pub(crate) async fn open(kind: Kind, broker: &str) -> Result<Pair, Failure> {
             config.version = RespVersion::RESP3;
             let mut builder = fred::prelude::Builder::from_config(config);
             // With its 32 places for messages that wait, it drops some of this load.
-            builder.with_performance_config(|performance| performance.broadcast_channel_capacity = WAITING_MAX);
+            builder
+                .with_performance_config(|performance| performance.broadcast_channel_capacity = WAITING_MAX);
             let subscriber = builder.build_subscriber_client()?;
             subscriber.init().await?;
             let heard = subscriber.message_rx();

@@ -51,7 +51,9 @@ async fn main() -> Result<(), Failure> {
             all.entry(kind).or_default().push(measure(kind, &plan).await?);
         }
     }
-    println!("| client | latency, median | 99 % | messages/s | µs of CPU a message | of which the server's |");
+    println!(
+        "| client | latency, median | 99 % | messages/s | µs of CPU a message | of which the server's |"
+    );
     println!("| --- | --- | --- | --- | --- | --- |");
     let median = |kind: Kind, figure: fn(&Figures) -> f64| {
         let mut figures: Vec<f64> = all[&kind].iter().map(figure).collect();
