@@ -13,7 +13,7 @@ port=$((20000 + RANDOM % 10000))
 "$broker" serve --shards 1 --client-addr "127.0.0.1:$port" --admin-addr 127.0.0.1:0 --data-dir "$data" 2> "$data/log" &
 pid=$!
 trap 'kill "$pid"; wait "$pid" || true; rm -rf "$data"' EXIT
-until grep --quiet 'ready for clients' "$data/log"; do
+until grep --quiet --no-messages 'ready for clients' "$data/log"; do
   kill -0 "$pid" || { cat "$data/log" >&2; exit 1; }
   sleep 0.05
 done
