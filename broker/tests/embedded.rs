@@ -1,5 +1,8 @@
 //! Nodes inside this process.
 
+#[path = "../examples/common/mod.rs"]
+mod common;
+
 use std::{
     fs,
     io::{Read as _, Write as _},
@@ -98,24 +101,13 @@ async fn three_nodes_in_one_process_are_one_broker_and_any_of_them_may_go() {
     // Shown if it fails.
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let secret = folder.path().join("secret");
-    fs::write(&secret, "a secret that only this test's nodes know\n").expect("writes the secret");
-    // Ports that were free a moment ago.
-    let sockets: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a port")).collect();
-    let peers: Vec<SocketAddr> = sockets.iter().map(|socket| socket.local_addr().expect("bound")).collect();
-    drop(sockets);
+    let cluster = common::cluster(3, folder.path()).expect("free ports");
+    let peers: Vec<SocketAddr> = cluster.iter().filter_map(|node| node.peer_addr).collect();
+    assert_eq!(peers.len(), 3);
     let mut nodes = Vec::new();
-    for (index, peer) in peers.iter().enumerate() {
-        let settings = Settings {
-            name: format!("n{index}"),
-            peer_addr: Some(*peer),
-            peers: peers.iter().map(SocketAddr::to_string).collect(),
-            cluster_secret_file: Some(secret.clone()),
-            drain_ms: 100,
-            // On a machine with much else to do, a count must not leave out a node for being late.
-            grace_ms: 1000,
-            ..settings(&folder.path().join(format!("n{index}")))
-        };
+    for node in cluster {
+        // On a machine with much else to do, a count must not leave out a node for being late.
+        let settings = Settings { drain_ms: 100, grace_ms: 1000, ..node };
         nodes.push(Broker::start(settings).await.expect("starts"));
     }
     for node in &nodes {

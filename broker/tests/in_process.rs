@@ -1,6 +1,9 @@
 //! Programs and the nodes inside them, without a socket in between.
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+#[path = "../examples/common/mod.rs"]
+mod common;
+
+use std::{fs, path::Path, time::Duration};
 
 use carillon_broker::{Broker, config::Settings};
 use carillon_client::{
@@ -133,24 +136,12 @@ async fn a_program_that_does_not_read_is_told_what_it_missed_and_the_node_holds_
 #[tokio::test]
 async fn a_fenced_node_closes_its_own_program_with_the_reason_and_it_goes_on_when_the_node_is_back() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let secret = folder.path().join("secret");
-    fs::write(&secret, "a secret that only this test's nodes know\n").expect("writes the secret");
-    let sockets: Vec<std::net::UdpSocket> =
-        (0..3).map(|_| std::net::UdpSocket::bind("127.0.0.1:0").expect("a port")).collect();
-    let peers: Vec<SocketAddr> = sockets.iter().map(|socket| socket.local_addr().expect("bound")).collect();
-    drop(sockets);
-    let settings = |index: usize| Settings {
-        name: format!("n{index}"),
-        peer_addr: Some(peers[index]),
-        peers: peers.iter().map(SocketAddr::to_string).collect(),
-        cluster_secret_file: Some(secret.clone()),
-        lease_ms: 1_500,
-        eviction_ms: 2_500,
-        ..settings(&folder.path().join(format!("n{index}")))
-    };
+    let cluster = common::cluster(3, folder.path()).expect("free ports").into_iter();
+    let cluster: Vec<Settings> =
+        cluster.map(|node| Settings { drain_ms: 100, lease_ms: 1_500, eviction_ms: 2_500, ..node }).collect();
     let mut nodes = Vec::new();
-    for index in 0..3 {
-        nodes.push(Broker::start(settings(index)).await.expect("starts"));
+    for settings in &cluster {
+        nodes.push(Broker::start(settings.clone()).await.expect("starts"));
     }
     for node in &nodes {
         tokio::time::timeout(PATIENCE, node.ready()).await.expect("in time").expect("is in the view");
@@ -168,7 +159,7 @@ async fn a_fenced_node_closes_its_own_program_with_the_reason_and_it_goes_on_whe
     assert!(matches!(lost.cause, LossCause::ClosedBecause("fenced")), "{lost}");
     assert!(first.readiness().is_err());
 
-    let second = start(settings(1)).await;
+    let second = start(cluster[1].clone()).await;
     let mut has_gone_on = false;
     loop {
         // Nothing was published in between, and nobody can vouch for that: a gap is what may be said.

@@ -47,17 +47,11 @@ pub fn run(settings: &DevSettings, defaults: &Settings, log: &Log) -> Result<(),
             _ = interrupt.recv() => None,
         };
         stop.send_replace(true);
-        let mut results: Vec<Result<(), RunError>> = Vec::new();
-        let mut next = first;
-        loop {
-            match next {
-                Some(ended) => results.push(ended.unwrap_or(Err(RunError::Ended))),
-                None if ends.is_empty() => break,
-                None => {}
-            }
-            next = ends.join_next().await;
+        let mut results = Vec::from_iter(first);
+        while let Some(ended) = ends.join_next().await {
+            results.push(ended);
         }
-        results.into_iter().collect()
+        results.into_iter().try_for_each(|ended| ended.unwrap_or(Err(RunError::Ended)))
     })
 }
 
