@@ -209,6 +209,7 @@ impl Notes<'_> {
                     channel: CHANNEL.to_owned(),
                     sent: self.clock.instant(at)?,
                     answer: Answer::Never,
+                    has_crossed_end: false,
                 });
             }
             ["answered", publisher, sequence, receivers, at] => {

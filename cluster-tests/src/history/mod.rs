@@ -65,6 +65,8 @@ pub struct Publication {
     pub sent: Instant,
     /// How it ended.
     pub answer: Answer,
+    /// It left when the end of its connection was already there, seen or not, or had not left by then.
+    pub has_crossed_end: bool,
 }
 
 /// Who ended a subscriber's connection.

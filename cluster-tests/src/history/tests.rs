@@ -24,6 +24,7 @@ fn clean() -> (History, Instant) {
             channel: "news".into(),
             sent,
             answer: Answer::Receivers(2, sent + ms(3)),
+            has_crossed_end: false,
         }
     };
     let publications: Vec<Vec<Publication>> =

@@ -8,6 +8,7 @@ use std::{
 };
 
 use carillon_proto::resp::Value;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -30,10 +31,12 @@ pub(super) async fn run(stage: Rc<Stage>, publisher: usize, plan: PublisherPlan)
     let mut attempt = 0;
     let mut connection = 0;
     while let Some((node, stream)) = stage.connect(plan.place, &mut attempt, Phase::Quiet).await {
+        let waiting = VecDeque::new();
         let mut talk =
-            Talk { stage: &stage, publisher, plan: &plan, connection, node, waiting: VecDeque::new() };
+            Talk { stage: &stage, publisher, plan: &plan, connection, node, waiting, not_handed_over: 0 };
         talk.run(stream).await;
         stage.history.borrow_mut().hangups.insert((publisher, connection), Instant::now());
+        talk.note_crossed();
         let unanswered = talk.waiting.len() as u64;
         stage.counters.waiting.fetch_sub(unanswered, Relaxed);
         connection += 1;
@@ -49,6 +52,9 @@ struct Talk<'a> {
     node: usize,
     /// Sequence numbers that are not answered.
     waiting: VecDeque<usize>,
+    /// How many of them, the last ones, are not known to have been with the node's system before the end of the
+    /// connection was with this one.
+    not_handed_over: usize,
 }
 
 impl Talk<'_> {
@@ -77,7 +83,13 @@ impl Talk<'_> {
                     }
                 }
                 written = writer.write(&outgoing), if !outgoing.is_empty() => match written {
-                    Ok(count) => drop(outgoing.drain(..count)),
+                    Ok(count) => {
+                        outgoing.drain(..count);
+                        // On loopback what is written is with its receiver at once, and so is the end of a connection.
+                        if outgoing.is_empty() && !is_hung_up(writer.as_ref()) {
+                            self.not_handed_over = 0;
+                        }
+                    }
                     Err(_) => return,
                 },
                 _ = pace.tick(), if may_send => self.send(&mut outgoing),
@@ -99,10 +111,20 @@ impl Talk<'_> {
             channel: channel.clone(),
             sent: Instant::now(),
             answer: Answer::Never,
+            has_crossed_end: false,
         });
+        self.not_handed_over += 1;
         self.waiting.push_back(sequence);
         self.stage.counters.published.fetch_add(1, Relaxed);
         self.stage.counters.waiting.fetch_add(1, Relaxed);
+    }
+
+    /// At the end of the connection: what has not been handed over before it.
+    fn note_crossed(&self) {
+        let mut history = self.stage.history.borrow_mut();
+        for &sequence in self.waiting.iter().rev().take(self.not_handed_over) {
+            history.publications[self.publisher][sequence].has_crossed_end = true;
+        }
     }
 
     fn answered(&mut self, value: Value) {
@@ -115,4 +137,11 @@ impl Talk<'_> {
         };
         self.stage.history.borrow_mut().publications[self.publisher][sequence].answer = answer;
     }
+}
+
+/// Whether the other end has closed its half, as far as this system knows: the program may see it much later.
+fn is_hung_up(stream: &TcpStream) -> bool {
+    let mut ends = [PollFd::new(stream, PollFlags::RDHUP)];
+    let now = Timespec::default();
+    poll(&mut ends, Some(&now)).is_ok_and(|_| !ends[0].revents().is_empty())
 }
