@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, path::Path, process::ExitCode};
 
 use carillon_broker::{
     app::{self, RunError},
-    config::{ConfigError, LogFormat, Settings, Sources, log_filter},
+    config::{ConfigError, LogFilter, LogFilterError, LogFormat, Settings, Sources},
     raft::store,
     server::Log,
 };
@@ -13,7 +13,9 @@ use carillon_cli::{
     dev,
 };
 use clap::Parser as _;
-use tracing_subscriber::{EnvFilter, filter::ParseError, reload::Error as ReloadError};
+use tracing_subscriber::{
+    Layer as _, filter::Targets, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
 
 /// openraft warns of every heartbeat that does not arrive; what matters of it is in our own words.
 const QUIET: &str = "openraft=error";
@@ -80,7 +82,7 @@ fn run(sources: &Sources, node: impl FnOnce(&Settings, Log) -> Result<(), RunErr
     };
     let ended = match start_log(&settings) {
         Ok(log) => node(&settings, log),
-        // The settings have been checked: only a change of the filter's language leads here.
+        // The settings have been checked: nothing leads here.
         Err(error) => {
             eprintln!("carillon: --log-level '{}': {error}", settings.log_level);
             return ExitCode::from(EXIT_USAGE);
@@ -109,35 +111,27 @@ fn set_aside(data_dir: &Path) -> ExitCode {
 }
 
 /// Starts the log; what is logged can be changed with what this returns.
-fn start_log(settings: &Settings) -> Result<Log, ParseError> {
-    let filter = filter(&settings.log_level)?;
+fn start_log(settings: &Settings) -> Result<Log, LogFilterError> {
+    let (filter, handle) = reload::Layer::new(targets(&settings.log_level)?);
     // Colours are for people at a terminal, not for log files.
     let is_terminal = std::io::stderr().is_terminal();
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(std::io::stderr);
-    Ok(match settings.log_format {
-        LogFormat::Text => {
-            let log = log.with_filter_reloading();
-            let filter = log.reload_handle();
-            log.init();
-            Log::new(move |text| change_filter(text, |new| filter.reload(new)))
+    let lines = tracing_subscriber::fmt::layer().with_ansi(is_terminal).with_writer(std::io::stderr);
+    let lines = match settings.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    Ok(Log::new(move |text| {
+        let targets = targets(text).map_err(|error| error.to_string());
+        let changed = targets.and_then(|new| handle.reload(new).map_err(|error| error.to_string()));
+        if let Err(error) = changed {
+            tracing::warn!(error, "the log level could not be changed");
         }
-        LogFormat::Json => {
-            let log = log.json().with_filter_reloading();
-            let filter = log.reload_handle();
-            log.init();
-            Log::new(move |text| change_filter(text, |new| filter.reload(new)))
-        }
-    })
+    }))
 }
 
-fn filter(text: &str) -> Result<EnvFilter, ParseError> {
-    log_filter(&format!("{QUIET},{text}"))
-}
-
-fn change_filter(text: &str, reload: impl Fn(EnvFilter) -> Result<(), ReloadError>) {
-    let filter = filter(text).map_err(|error| error.to_string());
-    if let Err(error) = filter.and_then(|filter| reload(filter).map_err(|error| error.to_string())) {
-        tracing::warn!(error, "the log level could not be changed");
-    }
+fn targets(text: &str) -> Result<Targets, LogFilterError> {
+    let filter: LogFilter = format!("{QUIET},{text}").parse()?;
+    let targets = Targets::new().with_targets(filter.targets);
+    Ok(filter.others.into_iter().fold(targets, Targets::with_default))
 }

@@ -7,6 +7,7 @@ mod choices;
 mod error;
 mod file;
 mod forms;
+mod log_filter;
 mod origin;
 mod print;
 mod row;
@@ -19,8 +20,7 @@ mod value;
 pub use bytes::parse_redis as parse_redis_bytes;
 pub use choices::{LogFormat, TlsClientAuth};
 pub use error::ConfigError;
-#[cfg(feature = "service")]
-pub use forms::log_filter;
+pub use log_filter::{LogFilter, LogFilterError};
 pub use origin::Origin;
 pub use print::{reference, sample};
 pub use row::{Group, Row, row};

@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_holds_is_printed_with_its_origins_and_read_as_the_same() {
-        let text = "payload-bytes-max = 100000\nlog-level = 'info,x[\"a\"]=debug'\npeers = []\nname = 'ä\\b'";
+        let text = "payload-bytes-max = 100000\nlog-level = 'info,x=debug'\npeers = []\nname = 'ä\"\\b'";
         let configuration = Configuration::from_toml(text).expect("is right");
         let printed = configuration.to_toml();
         assert!(printed.contains("payload-bytes-max = 100000"), "{printed}");

@@ -377,7 +377,7 @@ settings! {
         group: Group::Operators,
         kind: Kind::Choice(&["text", "json"]),
     }
-    /// What is logged: error, warn, info, debug, trace, or a tracing filter.
+    /// What is logged: a level, or levels of modules.
     log_level: String = "info".to_owned(), {
         group: Group::Operators,
         kind: Kind::Text(LOG_FILTER),
