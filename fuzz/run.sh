@@ -15,7 +15,7 @@ command -v c++ > /dev/null || {
   echo 'libFuzzer needs a C++ compiler (Debian: apt-get install g++).' >&2
   exit 69 # EX_UNAVAILABLE
 }
-cargo fuzz --version > /dev/null 2>&1 || cargo install --locked cargo-fuzz
+cargo fuzz --version > /dev/null 2>&1 || cargo install --locked --debug cargo-fuzz
 
 cargo fuzz build --sanitizer none
 

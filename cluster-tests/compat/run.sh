@@ -29,7 +29,7 @@ rm -f results/rows.jsonl results/compat.json
 
 # Every suite runs, also after another has failed: the table must show all that works.
 failed=0
-node --test --test-concurrency=1 --test-reporter=spec ./*.test.mjs || failed=1
+node --test --test-concurrency=2 --test-reporter=spec ./*.test.mjs || failed=1
 .venv/bin/pytest -q python || failed=1
 
 # The judge of the cluster's scenarios, with ioredis at work: there is no such cluster of redis-server to compare with.
