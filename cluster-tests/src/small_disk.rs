@@ -9,9 +9,6 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Large enough for a store and its first segments.
-const SIZE: &str = "8m";
-
 /// What is written at a time while it is filled; then single bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -22,10 +19,10 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one, which takes root. `None`, with a word on standard error, where that is not allowed.
-    pub fn mount() -> Option<Self> {
+    /// Mounts one of so many MiB, which takes root. `None`, with a word on standard error, where that is not allowed.
+    pub fn mount(mib: u32) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let options = format!("size={SIZE}");
+        let options = format!("size={mib}m");
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()).output();
         match mounted {

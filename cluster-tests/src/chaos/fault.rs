@@ -17,6 +17,9 @@ pub enum Fault {
     Wipe(usize),
     /// kill -9, and a start with a disk that cannot be read.
     Corrupt(usize),
+    /// The disk of the first is full, and the second leaves, which all have to write down: the first may find that it
+    /// cannot, and end.
+    FullDisk(usize, usize),
     /// A part of the cluster is cut off from the rest.
     Part(Vec<usize>),
     /// Nothing gets from the first to the second.
@@ -41,6 +44,7 @@ impl Fault {
             Self::Stop(_) => "pause",
             Self::Wipe(_) => "wipe",
             Self::Corrupt(_) => "corrupt",
+            Self::FullDisk(..) => "full disk",
             Self::Part(_) => "partition",
             Self::OneWay(..) => "one-way cut",
             Self::Link(..) => "link cut",
@@ -50,8 +54,8 @@ impl Fault {
         }
     }
 
-    /// One of all kinds.
-    pub fn any(random: &mut fastrand::Rng, nodes: usize) -> Self {
+    /// One of all kinds; full disks only where each node has one of its own.
+    pub fn any(random: &mut fastrand::Rng, nodes: usize, with_disks: bool) -> Self {
         let one = random.usize(0..nodes);
         let other = (one + random.usize(1..nodes)) % nodes;
         let mut several: Vec<usize> = (0..nodes).collect();
@@ -64,6 +68,7 @@ impl Fault {
             30..44 => Self::Stop(one),
             44..48 => Self::Wipe(one),
             48..52 => Self::Corrupt(one),
+            52..56 if with_disks => Self::FullDisk(one, other),
             52..64 => Self::Part(minority),
             64..72 => Self::OneWay(one, other),
             72..80 => Self::Link(one, other),
@@ -92,6 +97,7 @@ impl Fault {
             | Self::Wipe(node)
             | Self::Corrupt(node)
             | Self::CutAndKill(node, _) => vec![*node],
+            Self::FullDisk(full, leaving) => vec![*full, *leaving],
             _ => Vec::new(),
         }
     }
@@ -125,6 +131,10 @@ impl Fault {
                 cluster.nodes[*node].kill();
                 cluster.nodes[*node].corrupt();
             }
+            Self::FullDisk(full, leaving) => {
+                cluster.nodes[*full].disk().expect("each node has one").fill();
+                Self::Terminate(*leaving).begin(cluster);
+            }
             Self::Part(part) => cluster.network.part(part),
             Self::OneWay(from, to) => cluster.network.set(*from, *to, cut),
             Self::Link(one, other) => cluster.network.set_both(*one, *other, cut),
@@ -145,12 +155,21 @@ impl Fault {
 
     /// Undoes it, but for the network, which is healed as a whole.
     pub fn end(&self, cluster: &mut Cluster) {
-        for node in self.processes() {
-            if matches!(self, Self::Stop(_)) {
-                cluster.go_on(node);
-            } else {
-                cluster.nodes[node].start();
+        match self {
+            Self::Stop(node) => cluster.go_on(*node),
+            Self::FullDisk(full, leaving) => {
+                cluster.nodes[*full].disk().expect("each node has one").free();
+                cluster.nodes[*leaving].start();
             }
+            _ => self.processes().iter().for_each(|node| cluster.nodes[*node].start()),
+        }
+    }
+
+    /// The node that may end by itself over it.
+    pub fn may_end(&self) -> Option<usize> {
+        match self {
+            Self::FullDisk(full, _) => Some(*full),
+            _ => None,
         }
     }
 }

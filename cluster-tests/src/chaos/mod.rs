@@ -10,7 +10,8 @@ use std::{
 pub use fault::Fault;
 
 use crate::{
-    Cluster, ClusterSettings, PATIENCE, Place, PublisherPlan, SubscriberPlan, Workload, history::History,
+    Cluster, ClusterSettings, PATIENCE, Place, PublisherPlan, SmallDisk, SubscriberPlan, Workload,
+    eventually, history::History,
 };
 
 /// A history is judged and begun anew after so many faults: it is held in memory.
@@ -21,6 +22,9 @@ const QUIET: Duration = Duration::from_millis(500);
 
 /// Longest time that a fault lasts, in milliseconds; some are cut shorter than a lease, some go beyond eviction.
 const FAULT_MS_MAX: u64 = 4000;
+
+/// MiB of each node's disk: room for what an hour sets aside of corrupt stores.
+const DISK_MIB: u32 = 256;
 
 /// Violations that are explained in full.
 const EXPLAINED_MAX: usize = 10;
@@ -59,9 +63,14 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    /// Forms a cluster of so many nodes.
+    /// Forms a cluster of so many nodes, each with a disk of its own where one can be mounted.
     pub fn new(nodes: usize, seed: u64) -> Self {
-        let cluster = Cluster::form(ClusterSettings { seed, ..ClusterSettings::of(nodes) });
+        let mut cluster = Cluster::prepare(ClusterSettings { seed, ..ClusterSettings::of(nodes) });
+        let disks: Option<Vec<SmallDisk>> = (0..nodes).map(|_| SmallDisk::mount(DISK_MIB)).collect();
+        for (node, disk) in cluster.nodes.iter_mut().zip(disks.into_iter().flatten()) {
+            node.set_disk(disk);
+        }
+        cluster.start();
         let random = fastrand::Rng::with_seed(seed);
         Self { cluster, random, tally: Tally::default(), start: Instant::now() }
     }
@@ -122,24 +131,39 @@ impl Chaos {
     /// One fault, or two at once; then everything is made good, and the cluster has to come back.
     fn break_and_heal(&mut self) {
         let nodes = self.cluster.settings.size;
-        let first = Fault::any(&mut self.random, nodes);
+        let with_disks = self.cluster.nodes[0].disk().is_some();
+        let first = Fault::any(&mut self.random, nodes, with_disks);
         let mut faults = vec![first];
         self.begin(&faults[0].clone());
         self.last();
-        let second = Fault::any(&mut self.random, nodes);
+        let second = Fault::any(&mut self.random, nodes, with_disks);
         if self.random.u32(0..3) == 0 && second.goes_with(&faults[0]) {
             self.begin(&second);
             faults.push(second);
             self.last();
         }
         self.random.shuffle(&mut faults);
-        for fault in faults {
+        for fault in &faults {
             fault.end(&mut self.cluster);
         }
         self.cluster.network.heal();
+        for node in faults.iter().filter_map(Fault::may_end) {
+            self.start_again_if_it_ends(node);
+        }
         let all: Vec<usize> = (0..nodes).collect();
         self.cluster.wait_until_serving(&all);
         self.cluster.wait_until_caught_up(&all);
+    }
+
+    /// A node that could not write ends, be it a moment after it could have.
+    fn start_again_if_it_ends(&mut self, node: usize) {
+        eventually(PATIENCE, || {
+            let node = &mut self.cluster.nodes[node];
+            if !node.is_running() {
+                node.start();
+            }
+            node.readiness().ok()
+        });
     }
 
     fn begin(&mut self, fault: &Fault) {

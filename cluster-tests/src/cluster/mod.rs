@@ -135,10 +135,15 @@ impl Cluster {
     /// Forms a cluster: starts its nodes and waits until all serve.
     pub fn form(settings: ClusterSettings) -> Self {
         let mut cluster = Self::prepare(settings);
-        let all: Vec<usize> = (0..cluster.settings.size).collect();
-        all.iter().for_each(|index| cluster.nodes[*index].start());
-        cluster.wait_until_serving(&all);
+        cluster.start();
         cluster
+    }
+
+    /// Starts the nodes that form it and waits until all serve.
+    pub fn start(&mut self) {
+        let all: Vec<usize> = (0..self.settings.size).collect();
+        all.iter().for_each(|index| self.nodes[*index].start());
+        self.wait_until_serving(&all);
     }
 
     /// The folder of this cluster, for more files.

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::status::Status;
 use crate::http::get;
-use crate::{eventually, server::carillon_binary};
+use crate::{SmallDisk, eventually, server::carillon_binary};
 
 /// How long a node may take to end after SIGTERM.
 const END_TIME_MAX: Duration = Duration::from_secs(15);
@@ -39,6 +39,7 @@ pub struct Node {
     environment: Vec<(&'static str, OsString)>,
     process: Option<Child>,
     stopped: Option<Instant>,
+    disk: Option<SmallDisk>,
 }
 
 impl Node {
@@ -72,6 +73,7 @@ impl Node {
             environment: Vec::new(),
             process: None,
             stopped: None,
+            disk: None,
         }
     }
 
@@ -122,6 +124,17 @@ impl Node {
     pub fn set_data(&mut self, data: PathBuf) {
         self.set_flag("--data-dir", &data.display().to_string());
         self.data = data;
+    }
+
+    /// A disk of its own for its data folder, from the next start on.
+    pub fn set_disk(&mut self, disk: SmallDisk) {
+        self.set_data(disk.data());
+        self.disk = Some(disk);
+    }
+
+    /// Its disk; `None` when its data is beside that of all others.
+    pub fn disk(&self) -> Option<&SmallDisk> {
+        self.disk.as_ref()
     }
 
     /// Kills it, as a crash would end it.

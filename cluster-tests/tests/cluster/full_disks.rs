@@ -10,26 +10,28 @@ use crate::ms;
 /// More than fits into what the store has taken before.
 const COMINGS_MAX: usize = 30;
 
+/// Large enough for a store and its first segments.
+const DISK_MIB: u32 = 8;
+
 /// What the system says of a full disk.
 const NO_ROOM: &str = "No space left on device";
 
 /// Fills one node's disk under load and changes the view, which it cannot write down: it stops and says why, the
 /// others go on, and once there is room it is back as who it was.
 fn fill(pick: impl Fn(&Scene, usize) -> usize) {
-    let disks: Option<Vec<SmallDisk>> = (0..3).map(|_| SmallDisk::mount()).collect();
+    let disks: Option<Vec<SmallDisk>> = (0..3).map(|_| SmallDisk::mount(DISK_MIB)).collect();
     let Some(disks) = disks else { return };
     let mut cluster = Cluster::prepare(ClusterSettings { spare: 1, ..ClusterSettings::of(3) });
-    for (node, disk) in cluster.nodes.iter_mut().zip(&disks) {
-        node.set_data(disk.data());
-        node.start();
+    for (node, disk) in cluster.nodes.iter_mut().zip(disks) {
+        node.set_disk(disk);
     }
-    cluster.wait_until_serving(&[0, 1, 2]);
+    cluster.start();
     let (publishers, subscribers) = clients_of(&[0, 1, 2]);
     let mut scene = Scene::with(cluster, publishers, subscribers);
     let leader = scene.cluster.wait_for_leader(&scene.all());
     let victim = pick(&scene, leader);
     let before = scene.cluster.status(victim).expect("answers");
-    disks[victim].fill();
+    disk_of(&scene.cluster, victim).fill();
     scene.healthy(200);
 
     // A fourth node comes in, leaves and comes in again: everyone has to write that. A little fits into what the
@@ -56,7 +58,7 @@ fn fill(pick: impl Fn(&Scene, usize) -> usize) {
     // Started again without room, it stops again, and every time says why.
     assert_cannot_start(&mut scene, victim, NO_ROOM);
 
-    disks[victim].free();
+    disk_of(&scene.cluster, victim).free();
     scene.cluster.nodes[victim].start();
     scene.cluster.wait_until_serving(&[0, 1, 2, 3]);
     let after = scene.cluster.status(victim).expect("answers");
@@ -69,6 +71,10 @@ fn fill(pick: impl Fn(&Scene, usize) -> usize) {
     let start = scene.start;
     let (_cluster, history) = scene.finish();
     assert_closed(&history, 2, start, "only the clients of the node without room were disconnected");
+}
+
+fn disk_of(cluster: &Cluster, node: usize) -> &SmallDisk {
+    cluster.nodes[node].disk().expect("it was given one")
 }
 
 /// Started twice, a node ends each time and says why.
@@ -101,16 +107,16 @@ fn a_leader_with_a_full_disk_stops_loudly_and_comes_back_when_there_is_room() {
 /// A node that has never been anything finds no room: it says so, and takes part once there is.
 #[test]
 fn a_new_node_without_room_says_so_and_does_not_join() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = SmallDisk::mount(DISK_MIB) else { return };
     let mut cluster = Cluster::form(ClusterSettings { spare: 1, ..ClusterSettings::of(3) });
-    cluster.nodes[3].set_data(disk.data());
     disk.fill();
+    cluster.nodes[3].set_disk(disk);
     cluster.nodes[3].start();
     assert_eq!(cluster.nodes[3].wait(), Some(1));
     assert_ends_with(&cluster.nodes[3].log(), NO_ROOM);
     let joined = eventually(ms(500), || cluster.status(0).filter(|status| status.members.len() > 3));
     assert!(joined.is_none(), "{joined:?}");
-    disk.free();
+    disk_of(&cluster, 3).free();
     cluster.nodes[3].start();
     cluster.wait_until_serving(&[0, 1, 2, 3]);
 }
@@ -119,24 +125,22 @@ fn a_new_node_without_room_says_so_and_does_not_join() {
 /// and touches nothing, the others do not notice, and once it can write it is who it was. A new one says the same.
 #[test]
 fn a_node_with_a_read_only_disk_says_so_and_is_who_it_was_once_it_can_write() {
-    let disks: Option<Vec<SmallDisk>> = (0..2).map(|_| SmallDisk::mount()).collect();
+    let disks: Option<Vec<SmallDisk>> = (0..2).map(|_| SmallDisk::mount(DISK_MIB)).collect();
     let Some(disks) = disks else { return };
     let mut cluster = Cluster::prepare(ClusterSettings { spare: 1, ..ClusterSettings::of(3) });
-    cluster.nodes[2].set_data(disks[0].data());
-    cluster.nodes[3].set_data(disks[1].data());
-    for node in &mut cluster.nodes[..3] {
-        node.start();
+    for (node, disk) in cluster.nodes[2..].iter_mut().zip(disks) {
+        node.set_disk(disk);
     }
-    cluster.wait_until_serving(&[0, 1, 2]);
+    cluster.start();
     let (publishers, subscribers) = clients_of(&[0, 1]);
     let mut scene = Scene::with(cluster, publishers, subscribers);
     scene.healthy(200);
     let before = scene.cluster.status(2).expect("answers");
     assert_eq!(scene.cluster.nodes[2].terminate(), Some(0));
-    for (victim, disk) in [(2, &disks[0]), (3, &disks[1])] {
-        disk.set_read_only(true);
+    for victim in [2, 3] {
+        disk_of(&scene.cluster, victim).set_read_only(true);
         assert_cannot_start(&mut scene, victim, "Read-only file system");
-        disk.set_read_only(false);
+        disk_of(&scene.cluster, victim).set_read_only(false);
         scene.cluster.nodes[victim].start();
         scene.cluster.wait("it is in", || scene.cluster.nodes[victim].readiness().ok());
     }

@@ -125,7 +125,7 @@ fn a_cluster_that_is_lost_for_good_is_formed_anew_and_takes_no_volume_of_another
 /// "Full disk".
 #[test]
 fn a_pod_whose_volume_is_full_stops_and_is_back_as_who_it_was_when_there_is_room() {
-    let (Some(disk), Some(kube)) = (SmallDisk::mount(), Kube::start()) else { return };
+    let (Some(disk), Some(kube)) = (SmallDisk::mount(8), Kube::start()) else { return };
     let claim = kube.claim("data", "carillon-2");
     fs::create_dir_all(claim.parent().expect("a folder")).expect("a folder");
     symlink(disk.path(), &claim).expect("a link");
