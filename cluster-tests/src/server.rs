@@ -88,6 +88,15 @@ impl Server {
         })
     }
 
+    /// Starts the bare loop of `compare --single`.
+    pub fn floor(binary: &Path) -> Self {
+        Self::start(|addr, _| {
+            let mut command = Command::new(binary);
+            command.args(["--addr", &addr.to_string()]);
+            command
+        })
+    }
+
     fn start(command: impl Fn(SocketAddr, SocketAddr) -> Command) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // Another test may take the port between finding and using it; then the server exits and the next port is tried.

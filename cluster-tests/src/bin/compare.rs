@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
 use std::{
-    iter,
+    env, iter,
     path::{self, Path, PathBuf},
     process::{Command, ExitCode},
     thread,
@@ -93,6 +93,12 @@ fn compare_single(options: Options, pace: Pace) {
     }
     if let Some(binary) = options.nats {
         contenders.push(with(name_of(&binary), single::Kind::Nats(binary)));
+    }
+    // Built beside this program.
+    if let Some(floor) =
+        env::current_exe().ok().map(|own| own.with_file_name("floor")).filter(|path| path.exists())
+    {
+        contenders.push(with("the floor".to_owned(), single::Kind::Floor(floor)));
     }
     println!(
         "CPU: processor time of the server for each delivered message or operation. Ratios are those of the same round: \

@@ -3,6 +3,7 @@
 mod bench;
 mod carillon;
 mod contender;
+pub mod floor;
 mod redis_cluster;
 mod redis_process;
 mod rows;

@@ -32,6 +32,8 @@ pub enum Kind {
     LikeRedis(PathBuf),
     /// nats-server, for the loads that its language can express.
     Nats(PathBuf),
+    /// The bare loop, for the loads of `carillon bench`; no competitor.
+    Floor(PathBuf),
 }
 
 impl Contender {
@@ -40,12 +42,17 @@ impl Contender {
             Kind::Carillon(shards) => Server::carillon(&["--shards", &shards.to_string()]),
             Kind::LikeRedis(binary) => Server::like_redis(binary, &[]),
             Kind::Nats(binary) => Server::nats(binary),
+            Kind::Floor(binary) => Server::floor(binary),
         }
+    }
+
+    fn is_floor(&self) -> bool {
+        matches!(self.kind, Kind::Floor(_))
     }
 }
 
-/// Measures the scenarios whose name holds `only`, the first contender against all others, and Carillon with two shards
-/// against one. The result is Markdown; how far it is comes on standard error.
+/// Measures the scenarios whose name holds `only`, the first contender against all others and the floor, and Carillon with
+/// two shards against one. The result is Markdown; how far it is comes on standard error.
 pub fn compare(contenders: &[Contender], pace: Pace, only: &str) -> String {
     raise_open_files_limit();
     let chosen = |scenario: &&scenario::Scenario| scenario.name.contains(only);

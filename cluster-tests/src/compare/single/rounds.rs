@@ -61,7 +61,7 @@ fn sample(contender: &Contender, server: &Server, scenario: &Scenario, pace: Pac
     let is_quick = pace.rounds == 1;
     let is_nats = matches!(contender.kind, Kind::Nats(_));
     match scenario.load {
-        Load::Churn(_) | Load::Idle if is_nats => Err(NOT_DONE.to_owned()),
+        Load::Churn(_) | Load::Idle if is_nats || contender.is_floor() => Err(NOT_DONE.to_owned()),
         Load::Bench(flags) if is_nats && flags.contains("--patterns") => Err(NOT_DONE.to_owned()),
         Load::Bench(flags) => {
             let (server, pid) = (
