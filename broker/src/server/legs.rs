@@ -51,7 +51,7 @@ impl Shard {
         self.stats().delivered.add(receivers);
         let turn = self.turn.get();
         let start = turn.start.unwrap_or_else(Instant::now);
-        self.turn.set(Turn { start: Some(start), delivered: turn.delivered + receivers });
+        self.turn.set(Turn { start: Some(start), delivered: turn.delivered + receivers, ..turn });
         self.schedule_flush();
     }
 

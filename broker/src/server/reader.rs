@@ -188,16 +188,25 @@ impl<'a> Reader<'a> {
         // Requests are run straight from the shard's buffer, behind what is unfinished; so a client that sends a byte at
         // a time makes the node hold these bytes and no buffer. Only a request that is larger than the shard's buffer is
         // continued where it is.
-        let is_large = self.input.len() - self.used > CONTINUED_BYTES_MAX;
+        let unfinished = self.input.len() - self.used;
+        let is_large = unfinished > CONTINUED_BYTES_MAX;
+        let room = shard.read_room();
+        let mut short = Vec::new();
         let buffer = if is_large {
             self.input.drain(..self.used);
             self.used = 0;
-            self.input.reserve(READ_BYTES);
+            self.input.reserve(room);
             &mut self.input
         } else {
-            scratch.clear();
-            scratch.extend_from_slice(&self.input[self.used..]);
-            &mut *scratch
+            let buffer = if room < READ_BYTES {
+                short.reserve_exact(unfinished + room);
+                &mut short
+            } else {
+                scratch.clear();
+                &mut *scratch
+            };
+            buffer.extend_from_slice(&self.input[self.used..]);
+            buffer
         };
         let room = buffer.capacity() - buffer.len();
         let count = self.connection.stream.try_read(buffer)?;
@@ -207,11 +216,13 @@ impl<'a> Reader<'a> {
         self.connection.was_heard.set(true);
         shard.stats().reads.add(1);
         shard.stats().input_bytes.add(count as u64);
+        shard.note_read(count);
         let stop = if is_large {
             self.run_input()
         } else {
-            let (used, stop) = self.run_requests(&scratch);
-            self.keep(&scratch[used..]);
+            let read = if short.is_empty() { &scratch } else { &short };
+            let (used, stop) = self.run_requests(read);
+            self.keep(&read[used..]);
             stop
         };
         if access::needs_auth(&shard, self.connection) {
