@@ -84,6 +84,8 @@ pub struct RaftNode {
     id: NodeId,
     raft: Raft,
     state: StateWatch,
+    /// Whether the data folder can be written no more: openraft asks for some writes whose end it does not wait for.
+    disk_has_failed: watch::Receiver<bool>,
 }
 
 impl std::fmt::Debug for RaftNode {
@@ -128,7 +130,7 @@ impl RaftNode {
         let raft = Raft::new(id, Arc::new(config), network, log, machine)
             .await
             .map_err(|error| StartError::Raft(error.to_string()))?;
-        Ok(Self { id, raft, state })
+        Ok(Self { id, raft, state, disk_has_failed: disk.has_failed() })
     }
 
     /// This node's number.
@@ -196,7 +198,8 @@ impl RaftNode {
 
     /// What this node is now.
     pub fn role(&self) -> Role {
-        role(self.id, &self.raft.metrics().borrow_watched())
+        let has_failed = *self.disk_has_failed.borrow();
+        role(self.id, &self.raft.metrics().borrow_watched(), has_failed)
     }
 
     /// Waits until Raft's state has changed, or a moment.
@@ -210,15 +213,21 @@ impl RaftNode {
         let (sender, receiver) = watch::channel(self.role());
         let node = self.clone();
         tokio::spawn(async move {
-            let mut metrics = node.raft.metrics();
+            let (mut metrics, mut disk_has_failed) = (node.raft.metrics(), node.disk_has_failed.clone());
             loop {
-                let now = role(node.id, &metrics.borrow_watched());
+                let has_failed = *disk_has_failed.borrow_and_update();
+                let now = role(node.id, &metrics.borrow_watched(), has_failed);
                 sender.send_if_modified(|role| {
                     let is_new = *role != now;
                     *role = now;
                     is_new
                 });
-                if metrics.changed().await.is_err() || sender.is_closed() {
+                let is_over = tokio::select! {
+                    changed = metrics.changed() => changed.is_err(),
+                    // The writer ends with the last that may write, after Raft.
+                    Ok(()) = disk_has_failed.changed() => false,
+                };
+                if is_over || sender.is_closed() {
                     return;
                 }
             }
@@ -232,7 +241,7 @@ impl RaftNode {
     }
 }
 
-fn role(id: NodeId, metrics: &Metrics) -> Role {
+fn role(id: NodeId, metrics: &Metrics, disk_has_failed: bool) -> Role {
     let membership = metrics.membership_config.membership();
     Role {
         term: metrics.current_term,
@@ -249,7 +258,7 @@ fn role(id: NodeId, metrics: &Metrics) -> Role {
             .flatten()
             .map(|(node, log_id)| (*node, log_id.as_ref().map_or(0, LogId::index)))
             .collect(),
-        has_failed: metrics.running_state.is_err(),
+        has_failed: disk_has_failed || metrics.running_state.is_err(),
     }
 }
 

@@ -11,7 +11,7 @@ pub use fault::Fault;
 
 use crate::{
     Cluster, ClusterSettings, PATIENCE, Place, PublisherPlan, SmallDisk, SubscriberPlan, Workload,
-    eventually, history::History,
+    history::History,
 };
 
 /// A history is judged and begun anew after so many faults: it is held in memory.
@@ -25,6 +25,9 @@ const FAULT_MS_MAX: u64 = 4000;
 
 /// MiB of each node's disk: room for what an hour sets aside of corrupt stores.
 const DISK_MIB: u32 = 256;
+
+/// What a node says when it could not write.
+const NOT_WRITTEN: &str = "the data folder cannot be written";
 
 /// Violations that are explained in full.
 const EXPLAINED_MAX: usize = 10;
@@ -157,13 +160,13 @@ impl Chaos {
 
     /// A node that could not write ends, be it a moment after it could have.
     fn start_again_if_it_ends(&mut self, node: usize) {
-        eventually(PATIENCE, || {
-            let node = &mut self.cluster.nodes[node];
-            if !node.is_running() {
-                node.start();
-            }
-            node.readiness().ok()
-        });
+        let node = &mut self.cluster.nodes[node];
+        if node.log_since_start().contains(NOT_WRITTEN) {
+            assert_eq!(node.wait(), Some(1), "{} cannot keep what it promises", node.name);
+        }
+        if !node.is_running() {
+            node.start();
+        }
     }
 
     fn begin(&mut self, fault: &Fault) {

@@ -35,6 +35,8 @@ pub struct Node {
     /// What runs, from the next start on; the build under test unless said otherwise.
     pub binary: Option<PathBuf>,
     log: PathBuf,
+    /// Bytes of the log that are from before its last start.
+    log_before: u64,
     flags: Vec<String>,
     environment: Vec<(&'static str, OsString)>,
     process: Option<Child>,
@@ -69,6 +71,7 @@ impl Node {
             data,
             binary: None,
             log,
+            log_before: 0,
             flags,
             environment: Vec::new(),
             process: None,
@@ -91,6 +94,7 @@ impl Node {
     pub fn start(&mut self) {
         assert!(!self.is_running(), "{} runs already", self.name);
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log file");
+        self.log_before = log.metadata().expect("a file").len();
         let mut command = Command::new(self.binary.clone().unwrap_or_else(carillon_binary));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CARILLON_") {
@@ -230,9 +234,18 @@ impl Node {
 
     /// Its whole log.
     pub fn log(&self) -> String {
+        self.log_from(0)
+    }
+
+    /// What it has logged since it was started last.
+    pub fn log_since_start(&self) -> String {
+        self.log_from(self.log_before)
+    }
+
+    fn log_from(&self, start: u64) -> String {
         let mut bytes = Vec::new();
         if let Ok(mut file) = File::open(&self.log) {
-            let _ = file.read_to_end(&mut bytes);
+            let _ = file.seek(SeekFrom::Start(start)).and_then(|_| file.read_to_end(&mut bytes));
         }
         String::from_utf8_lossy(&bytes).into_owned()
     }

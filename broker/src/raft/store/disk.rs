@@ -11,6 +11,7 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::{oneshot, watch};
 
 use super::writer::{Batch, Writer};
 
@@ -143,6 +144,11 @@ impl Disk {
             .take_while(move |(key, _)| key.starts_with(prefix))
     }
 
+    /// Becomes true when a write has failed, after which nothing is written any more.
+    pub fn has_failed(&self) -> watch::Receiver<bool> {
+        self.writer.has_failed()
+    }
+
     /// Writes one value and waits until it is on disk.
     pub fn put_now<T: Serialize>(&self, key: &[u8], value: &T) -> io::Result<()> {
         let (done, wait) = std::sync::mpsc::channel();
@@ -168,7 +174,7 @@ impl Disk {
 
     /// Writes a batch and waits until it is on disk.
     pub(super) async fn write_and_wait(&self, batch: Batch) -> io::Result<()> {
-        let (done, wait) = tokio::sync::oneshot::channel();
+        let (done, wait) = oneshot::channel();
         self.write(batch, move |result| {
             let _ = done.send(result);
         });

@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::disk::{BATCH_KEY, sealed};
 
@@ -44,16 +45,23 @@ type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
 pub(super) struct Writer {
     queue: Option<SyncSender<(Batch, Done)>>,
     thread: Option<JoinHandle<()>>,
+    has_failed: watch::Receiver<bool>,
 }
 
 impl Writer {
     pub(super) fn start(tree: sled::Db, file: File, synced: PathBuf, last_batch: u64) -> io::Result<Self> {
         let synced = OpenOptions::new().write(true).create(true).truncate(false).open(synced)?;
         let (queue, waiting) = sync_channel(WAITING_MAX);
-        let store = Store { tree, file, synced, last_batch, failed: None };
+        let (tell_failed, has_failed) = watch::channel(false);
+        let store = Store { tree, file, synced, last_batch, failed: None, tell_failed };
         let thread =
             std::thread::Builder::new().name("store".to_owned()).spawn(move || store.run(&waiting))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), has_failed })
+    }
+
+    /// Becomes true when nothing is written any more, whether or not anyone waits for what failed.
+    pub(super) fn has_failed(&self) -> watch::Receiver<bool> {
+        self.has_failed.clone()
     }
 
     pub(super) fn write(&self, batch: Batch, done: Done) {
@@ -82,6 +90,7 @@ struct Store {
     /// Why nothing is written any more. After a sync that failed the next one may succeed without what was lost, and
     /// a batch must not be there without the one before it.
     failed: Option<(io::ErrorKind, String)>,
+    tell_failed: watch::Sender<bool>,
 }
 
 impl Store {
@@ -94,6 +103,7 @@ impl Store {
             {
                 tracing::error!(%error, "the data folder cannot be written");
                 self.failed = Some((error.kind(), error.to_string()));
+                self.tell_failed.send_replace(true);
             }
             for done in done {
                 done(self.outcome());
@@ -127,5 +137,27 @@ impl Store {
         self.synced.sync_data()?;
         self.last_batch = number;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node learned of it with the next write that somebody waited for, which could be long after: until then it was
+    /// counted as a voter that it could not be.
+    #[tokio::test]
+    async fn a_write_that_fails_is_told_though_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = sled::open(folder.path().join("tree")).unwrap();
+        // It cannot be synced, as a file on a disk that has failed.
+        let unsyncable = File::open("/dev/null").unwrap();
+        let writer = Writer::start(tree, unsyncable, folder.path().join("synced"), 0).unwrap();
+        let mut has_failed = writer.has_failed();
+        assert!(!*has_failed.borrow());
+        let mut batch = Batch::default();
+        batch.put(b"key", &1).unwrap();
+        writer.write(batch, Box::new(|_| {}));
+        has_failed.wait_for(|failed| *failed).await.unwrap();
     }
 }
