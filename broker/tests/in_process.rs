@@ -3,9 +3,9 @@
 #[path = "../examples/common/mod.rs"]
 mod common;
 
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
-use carillon_broker::{Broker, config::Settings};
+use carillon_broker::{Broker, Contents, config::Settings};
 use carillon_client::{
     Client, ClientError, ClientSettings, Event, GapCause, LossCause, Message, SlowReader, Subscription,
     Value, Via,
@@ -14,13 +14,8 @@ use carillon_client::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn settings(data: &Path) -> Settings {
-    Settings {
-        client_addr: ([127, 0, 0, 1], 0).into(),
-        admin_addr: ([127, 0, 0, 1], 0).into(),
-        data_dir: data.to_owned(),
-        drain_ms: 100,
-        ..Settings::default()
-    }
+    let any_port = ([127, 0, 0, 1], 0);
+    Settings::default().client_addr(any_port).admin_addr(any_port).data_dir(data).drain_ms(100)
 }
 
 async fn start(settings: Settings) -> Broker {
@@ -50,11 +45,8 @@ async fn message(subscription: &mut Subscription) -> Message {
 async fn a_program_and_clients_over_sockets_hear_the_same_and_are_counted_alike() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     // A password is for those who come over a socket.
-    let password = folder.path().join("password");
-    fs::write(&password, "secret\n").expect("writes the password");
-    let broker =
-        start(Settings { password_file: Some(password), shards: 2, ..settings(&folder.path().join("data")) })
-            .await;
+    let settings = settings(&folder.path().join("data")).password_file(Contents::new("secret")).shards(2);
+    let broker = start(settings).await;
     let (client, addr) = (broker.client(), broker.client_addr().expect("a port without TLS"));
     let outside = Client::new(&format!("redis://:secret@{addr}")).expect("an address");
     let mut own =
@@ -87,7 +79,7 @@ async fn a_program_and_clients_over_sockets_hear_the_same_and_are_counted_alike(
 async fn a_program_that_does_not_read_is_told_what_it_missed_and_the_node_holds_no_more_than_it_may() {
     const MESSAGES: u64 = 3_000;
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let limited = Settings { outbox_bytes_max: 2 << 20, outbox_soft_bytes: 0, ..settings(folder.path()) };
+    let limited = settings(folder.path()).outbox_bytes_max(2 << 20).outbox_soft_bytes(0);
     let broker = start(limited).await;
     let publisher = over_a_socket(&broker);
     for policy in [SlowReader::Block, SlowReader::Drop, SlowReader::End] {
@@ -138,7 +130,7 @@ async fn a_fenced_node_closes_its_own_program_with_the_reason_and_it_goes_on_whe
     let folder = tempfile::tempdir().expect("a temporary folder");
     let cluster = common::cluster(3, folder.path()).expect("free ports").into_iter();
     let cluster: Vec<Settings> =
-        cluster.map(|node| Settings { drain_ms: 100, lease_ms: 1_500, eviction_ms: 2_500, ..node }).collect();
+        cluster.map(|node| node.drain_ms(100).lease_ms(1_500).eviction_ms(2_500)).collect();
     let mut nodes = Vec::new();
     for settings in &cluster {
         nodes.push(Broker::start(settings.clone()).await.expect("starts"));
