@@ -173,6 +173,51 @@ async fn a_fenced_node_closes_its_own_program_with_the_reason_and_it_goes_on_whe
 }
 
 #[tokio::test]
+async fn a_client_that_comes_to_another_cluster_is_told_of_the_gap_and_goes_on_with_numbers() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let nodes = |count, name| common::cluster(count, &folder.path().join(name)).expect("free ports");
+    let mut before = Vec::new();
+    for settings in nodes(2, "before") {
+        before.push(Broker::start(settings.drain_ms(100)).await.expect("starts"));
+    }
+    for node in &before {
+        tokio::time::timeout(PATIENCE, node.ready()).await.expect("in time").expect("is in the view");
+    }
+    let addr = before[0].client_addr().expect("a port without TLS");
+    let client = over_a_socket(&before[0]);
+    let mut own = client.subscribe(["c"]).await.expect("subscribes");
+    assert_eq!(client.publish("c", "before").await.expect("publishes"), 1);
+    assert_eq!(message(&mut own).await.payload, "before");
+    let epoch_before = before[1].status().await["epoch"].as_u64().expect("a view");
+    for node in before {
+        node.shutdown().await.expect("leaves in order");
+    }
+
+    // Behind the same address is another one, which has seen fewer views.
+    let [settings]: [Settings; 1] = nodes(1, "after").try_into().expect("one node");
+    let after = start(settings.client_addr(addr).drain_ms(100)).await;
+    assert!(after.status().await["epoch"].as_u64().expect("a view") < epoch_before);
+    let gap = loop {
+        match next(&mut own).await {
+            Event::Gap(gap) => break gap,
+            Event::Interrupted(_) | Event::Unreachable(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(matches!(gap.cause, GapCause::Forgotten(_)), "{gap:?}");
+    assert_eq!(client.publish("c", "after").await.expect("publishes"), 1);
+    assert_eq!(message(&mut own).await.payload, "after");
+    // With numbers, what is missed while it is away comes.
+    client.request(["client", "kill", "type", "pubsub"]).await.expect("kills");
+    assert!(matches!(next(&mut own).await, Event::Interrupted(_)));
+    client.publish("c", "meanwhile").await.expect("publishes");
+    let mut told = vec![next(&mut own).await, next(&mut own).await];
+    told.retain(|event| !matches!(event, Event::Resumed));
+    assert!(matches!(&told[..], [Event::Message(message)] if message.payload == "meanwhile"), "{told:?}");
+    after.shutdown().await.expect("ends in order");
+}
+
+#[tokio::test]
 async fn clients_of_a_node_that_was_shut_down_end_and_do_not_keep_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let broker = start(settings(folder.path())).await;
