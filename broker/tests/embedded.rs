@@ -196,9 +196,16 @@ async fn secrets_and_certificates_need_no_file_and_are_not_shown() {
 async fn a_node_that_cannot_start_says_why_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let running = Broker::start(settings(&folder.path().join("data"))).await.expect("starts");
+    // Its shard's thread opens what it needs after the start: once it has answered, it has all.
+    let addr = running.client_addr().expect("a port without TLS");
+    let mut client = connect(addr);
+    let answered = tokio::task::spawn_blocking(move || {
+        expect(&mut client, "PING\r\n", "+PONG\r\n");
+        client
+    });
+    let _client = answered.await.expect("no panic");
     let before = held();
-    let taken = running.client_addr().expect("a port without TLS");
-    let taken = settings(&folder.path().join("other")).client_addr(taken);
+    let taken = settings(&folder.path().join("other")).client_addr(addr);
     let error = Broker::start(taken).await.expect_err("the port is taken").to_string();
     assert!(error.contains("cannot listen on"), "{error}");
     let same = Broker::start(settings(&folder.path().join("data"))).await;
