@@ -1,5 +1,10 @@
 //! The Carillon broker: pub/sub for Socket.IO and everything else that uses Redis's.
 //!
+//! A program that is its own broker starts with [`Broker`], [`Settings`](config::Settings) and, for what is not to lie in files,
+//! [`Contents`]; [`Broker::client`] is a [`carillon_client::Client`] inside the process. This is what stays as it is from one
+//! version to the next, but for [what is new](https://semver.org). The modules below are the node's inside: they are public for
+//! the binary, the tests and the measurements of this repository, and change whenever they have to.
+//!
 //! Layers, imports running downward only: [`app`] wires; [`config`] says what can be set; [`server`] is the
 //! client plane; [`hub`] holds subscriptions and outboxes and knows neither sockets nor clocks.
 

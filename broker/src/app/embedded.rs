@@ -126,7 +126,7 @@ impl Broker {
     /// not in the view.
     pub fn client_with(&self, others: Vec<Address>, settings: ClientSettings) -> Client {
         let transport = self.transport();
-        let this = Address { endpoint: transport.endpoint(), credentials: None };
+        let this = Address::new(transport.endpoint());
         let addresses = std::iter::once(this).chain(others).collect();
         Client::with(addresses, Arc::new(transport), settings)
     }
