@@ -61,6 +61,9 @@ use crate::{
 /// assert_eq!(settings.check(), Ok(()));
 /// ```
 ///
+/// Files that settings name are read when it starts. The binary reads them again when they change; a program starts its node
+/// again. Only the operators' token is looked up whenever somebody shows one.
+///
 /// Dropped, it is told to stop as by [`shutdown`](Self::shutdown), and ends behind the program's back for as long as the
 /// runtime lives.
 pub struct Broker {
