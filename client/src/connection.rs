@@ -11,8 +11,9 @@ use tokio::{
 
 use crate::{
     Address, ConnectError, ConnectionLost, Endpoint, LossCause, RequestError, Settings,
-    driver::{Driver, Order},
+    driver::Driver,
     handshake,
+    order::Order,
     transport::{Network, Transport, has_ended, is_tls},
 };
 

@@ -23,8 +23,9 @@ use tokio::{
 use crate::{
     ConnectionLost, LossCause, RequestError, SubscriptionKind,
     connection::{Shared, encode},
-    conversation::{ConfirmationSender, Conversation, ReplySender},
+    conversation::Conversation,
     message::Pushed,
+    order::Order,
     proof::Proof,
     pushes,
     queue::{QueueSender, Room},
@@ -40,36 +41,6 @@ const FRAME_BYTES_MAX: usize = 64 * 1024;
 
 /// Longest silence that can be set: a duration without end would overflow the clock.
 const SILENCE_CEILING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// What a connection's users want from its task.
-#[derive(Debug)]
-pub(crate) enum Order {
-    Request {
-        bytes: Vec<u8>,
-        reply: ReplySender,
-    },
-    Subscribe {
-        bytes: Vec<u8>,
-        kind: SubscriptionKind,
-        names: Vec<Bytes>,
-        done: ConfirmationSender,
-        /// Where a new subscriber's messages go; `None` adds to the one that is there.
-        queue: Option<QueueSender>,
-    },
-    /// CARILLON SUBSCRIBE, which one reply answers.
-    Numbered {
-        bytes: Vec<u8>,
-        names: Vec<(SubscriptionKind, Bytes)>,
-        reply: ReplySender,
-        queue: Option<QueueSender>,
-    },
-    Unsubscribe {
-        bytes: Vec<u8>,
-        kind: SubscriptionKind,
-        names: Vec<Bytes>,
-        done: ConfirmationSender,
-    },
-}
 
 /// Whatever becomes of a connection: [`run`](Self::run) is to be polled for anything to happen on it.
 pub(crate) struct Driver {
@@ -135,7 +106,7 @@ impl Driver {
         self.conversation.fail(&lost);
         self.orders.close();
         while let Some(order) = self.orders.recv().await {
-            refuse(order, lost.clone().into());
+            order.refuse(lost.clone().into());
         }
     }
 
@@ -400,11 +371,4 @@ async fn wait_for_end(queue: Option<&QueueSender>) {
 
 fn io_cause(error: io::Error) -> LossCause {
     LossCause::Io(Arc::new(error))
-}
-
-fn refuse(order: Order, error: RequestError) {
-    match order {
-        Order::Request { reply, .. } | Order::Numbered { reply, .. } => drop(reply.send(Err(error))),
-        Order::Subscribe { done, .. } | Order::Unsubscribe { done, .. } => drop(done.send(Err(error))),
-    }
 }

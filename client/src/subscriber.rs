@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 use crate::{
     Connection, ConnectionLost, Message, RequestError, SubscriptionKind,
     connection::encode,
-    driver::Order,
     message::Pushed,
+    order::Order,
     queue::{QueueReceiver, QueueSender, queue},
 };
 
