@@ -23,10 +23,13 @@ cargo deny --version > /dev/null 2>&1 || cargo install --locked --debug cargo-de
 step 'format'
 cargo fmt --all --check
 cargo fmt --manifest-path fuzz/Cargo.toml --check
+cargo fmt --manifest-path cluster-tests/clients-app/Cargo.toml --check
 
 step 'clippy'
 cargo clippy --workspace --all-targets --locked -- -D warnings
 cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target --locked -- -D warnings
+# It measures, and is not run here: it has to go with the client all the same.
+cargo clippy --manifest-path cluster-tests/clients-app/Cargo.toml --target-dir target --locked -- -D warnings
 
 step 'licences, sources and versions of dependencies'
 cargo deny --log-level error check --hide-inclusion-graph bans licenses sources

@@ -10,12 +10,8 @@ use carillon_client::Event;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = tempfile::tempdir()?;
-    let settings = Settings {
-        client_addr: "127.0.0.1:0".parse()?,
-        admin_addr: "127.0.0.1:0".parse()?,
-        data_dir: data.path().to_owned(),
-        ..Settings::default()
-    };
+    let any_port = ([127, 0, 0, 1], 0);
+    let settings = Settings::default().client_addr(any_port).admin_addr(any_port).data_dir(data.path());
     let broker = Broker::start(settings).await?;
     broker.ready().await?;
 

@@ -8,23 +8,20 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream, UdpSocket},
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use carillon_broker::{Broker, config::Settings};
-use carillon_client::Event;
+use carillon_broker::{Broker, Contents, config::Settings};
+use carillon_client::{Client, ClientSettings, Event, Network, Tls};
 
 /// Long: three nodes on one thread of a debug build take four seconds to form a cluster, and many times that on a machine
 /// whose cores are taken.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 fn settings(data: &Path) -> Settings {
-    Settings {
-        client_addr: ([127, 0, 0, 1], 0).into(),
-        admin_addr: ([127, 0, 0, 1], 0).into(),
-        data_dir: data.to_owned(),
-        ..Settings::default()
-    }
+    let any_port = ([127, 0, 0, 1], 0);
+    Settings::default().client_addr(any_port).admin_addr(any_port).data_dir(data)
 }
 
 /// Sends a request and reads exactly what is expected.
@@ -107,7 +104,7 @@ async fn three_nodes_in_one_process_are_one_broker_and_any_of_them_may_go() {
     let mut nodes = Vec::new();
     for node in cluster {
         // On a machine with much else to do, a count must not leave out a node for being late.
-        let settings = Settings { drain_ms: 100, grace_ms: 1000, ..node };
+        let settings = node.drain_ms(100).grace_ms(1000);
         nodes.push(Broker::start(settings).await.expect("starts"));
     }
     for node in &nodes {
@@ -143,14 +140,72 @@ async fn three_nodes_in_one_process_are_one_broker_and_any_of_them_may_go() {
 }
 
 #[tokio::test]
+async fn secrets_and_certificates_need_no_file_and_are_not_shown() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (cert, key) = (own.cert.pem(), own.signing_key.serialize_pem());
+    let settings = settings(&folder.path().join("data"))
+        .tls_addr(([127, 0, 0, 1], 0))
+        .tls_cert_file(Contents::new(cert.clone()))
+        .tls_key_file(Contents::new(key.clone()))
+        .password_file(Contents::new("a password of clients"))
+        .admin_token_file(Contents::new("a token of operators"));
+    let told = format!("{settings:?}");
+    let broker = Broker::start(settings.clone()).await.expect("starts");
+
+    let authority = folder.path().join("authority.pem");
+    fs::write(&authority, &cert).expect("writes what clients trust");
+    let network = Network::with_tls(Tls::with_authorities(&authority).expect("an authority"));
+    let port = broker.tls_addr().expect("a port with TLS").port();
+    let client = |password: &str| {
+        let address = format!("rediss://:{password}@localhost:{port}").parse().expect("an address");
+        Client::with(vec![address], Arc::new(network.clone()), ClientSettings::default())
+    };
+    assert_eq!(client("a%20password%20of%20clients").publish("c", "hello").await.expect("is let in"), 0);
+    client("another").publish("c", "hello").await.expect_err("is not let in");
+
+    let admin = broker.admin_addr();
+    let status = |token: &'static str| async move {
+        let ask = move || {
+            let mut operator = connect(admin);
+            let request = format!("GET /status HTTP/1.0\r\nAuthorization: Bearer {token}\r\n\r\n");
+            operator.write_all(request.as_bytes()).expect("is sent");
+            let mut answer = String::new();
+            operator.read_to_string(&mut answer).expect("is answered");
+            answer
+        };
+        tokio::task::spawn_blocking(ask).await.expect("no panic")
+    };
+    assert!(status("a token of operators").await.contains(" 200 "));
+    assert!(status("another").await.contains(" 401 "));
+    broker.shutdown().await.expect("ends in order");
+
+    let short = settings.clone().peer_addr(([127, 0, 0, 1], 0)).advertise_addr("localhost:1").expect(1);
+    let short = Broker::start(short.cluster_secret_file(Contents::new("too short a secret"))).await;
+    let error = short.expect_err("it could be guessed").to_string();
+    assert!(error.contains("(given by the program) has 18 bytes"), "{error}");
+    let wrong = Broker::start(settings.tls_key_file(Contents::new("no key"))).await;
+    let error = wrong.expect_err("it is no key").to_string();
+    assert!(error.contains("--tls-key-file (given by the program)"), "{error}");
+    for secret in ["a password", "a token", "too short a", key.lines().nth(1).expect("a key of some lines")] {
+        assert!(!told.contains(secret) && !error.contains(secret), "{told} {error}");
+    }
+}
+
+#[tokio::test]
 async fn a_node_that_cannot_start_says_why_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let running = Broker::start(settings(&folder.path().join("data"))).await.expect("starts");
+    // Its shard's thread opens what it needs after the start: once it has answered, it has all.
+    let addr = running.client_addr().expect("a port without TLS");
+    let mut client = connect(addr);
+    let answered = tokio::task::spawn_blocking(move || {
+        expect(&mut client, "PING\r\n", "+PONG\r\n");
+        client
+    });
+    let _client = answered.await.expect("no panic");
     let before = held();
-    let taken = Settings {
-        client_addr: running.client_addr().expect("a port without TLS"),
-        ..settings(&folder.path().join("other"))
-    };
+    let taken = settings(&folder.path().join("other")).client_addr(addr);
     let error = Broker::start(taken).await.expect_err("the port is taken").to_string();
     assert!(error.contains("cannot listen on"), "{error}");
     let same = Broker::start(settings(&folder.path().join("data"))).await;

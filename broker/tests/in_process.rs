@@ -3,9 +3,9 @@
 #[path = "../examples/common/mod.rs"]
 mod common;
 
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
-use carillon_broker::{Broker, config::Settings};
+use carillon_broker::{Broker, Contents, config::Settings};
 use carillon_client::{
     Client, ClientError, ClientSettings, Event, GapCause, LossCause, Message, SlowReader, Subscription,
     Value, Via,
@@ -14,13 +14,8 @@ use carillon_client::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn settings(data: &Path) -> Settings {
-    Settings {
-        client_addr: ([127, 0, 0, 1], 0).into(),
-        admin_addr: ([127, 0, 0, 1], 0).into(),
-        data_dir: data.to_owned(),
-        drain_ms: 100,
-        ..Settings::default()
-    }
+    let any_port = ([127, 0, 0, 1], 0);
+    Settings::default().client_addr(any_port).admin_addr(any_port).data_dir(data).drain_ms(100)
 }
 
 async fn start(settings: Settings) -> Broker {
@@ -50,11 +45,8 @@ async fn message(subscription: &mut Subscription) -> Message {
 async fn a_program_and_clients_over_sockets_hear_the_same_and_are_counted_alike() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     // A password is for those who come over a socket.
-    let password = folder.path().join("password");
-    fs::write(&password, "secret\n").expect("writes the password");
-    let broker =
-        start(Settings { password_file: Some(password), shards: 2, ..settings(&folder.path().join("data")) })
-            .await;
+    let settings = settings(&folder.path().join("data")).password_file(Contents::new("secret")).shards(2);
+    let broker = start(settings).await;
     let (client, addr) = (broker.client(), broker.client_addr().expect("a port without TLS"));
     let outside = Client::new(&format!("redis://:secret@{addr}")).expect("an address");
     let mut own =
@@ -87,7 +79,7 @@ async fn a_program_and_clients_over_sockets_hear_the_same_and_are_counted_alike(
 async fn a_program_that_does_not_read_is_told_what_it_missed_and_the_node_holds_no_more_than_it_may() {
     const MESSAGES: u64 = 3_000;
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let limited = Settings { outbox_bytes_max: 2 << 20, outbox_soft_bytes: 0, ..settings(folder.path()) };
+    let limited = settings(folder.path()).outbox_bytes_max(2 << 20).outbox_soft_bytes(0);
     let broker = start(limited).await;
     let publisher = over_a_socket(&broker);
     for policy in [SlowReader::Block, SlowReader::Drop, SlowReader::End] {
@@ -138,7 +130,7 @@ async fn a_fenced_node_closes_its_own_program_with_the_reason_and_it_goes_on_whe
     let folder = tempfile::tempdir().expect("a temporary folder");
     let cluster = common::cluster(3, folder.path()).expect("free ports").into_iter();
     let cluster: Vec<Settings> =
-        cluster.map(|node| Settings { drain_ms: 100, lease_ms: 1_500, eviction_ms: 2_500, ..node }).collect();
+        cluster.map(|node| node.drain_ms(100).lease_ms(1_500).eviction_ms(2_500)).collect();
     let mut nodes = Vec::new();
     for settings in &cluster {
         nodes.push(Broker::start(settings.clone()).await.expect("starts"));
@@ -178,6 +170,51 @@ async fn a_fenced_node_closes_its_own_program_with_the_reason_and_it_goes_on_whe
     for node in [second, first] {
         node.shutdown().await.expect("ends in order");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_comes_to_another_cluster_is_told_of_the_gap_and_goes_on_with_numbers() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let nodes = |count, name| common::cluster(count, &folder.path().join(name)).expect("free ports");
+    let mut before = Vec::new();
+    for settings in nodes(2, "before") {
+        before.push(Broker::start(settings.drain_ms(100)).await.expect("starts"));
+    }
+    for node in &before {
+        tokio::time::timeout(PATIENCE, node.ready()).await.expect("in time").expect("is in the view");
+    }
+    let addr = before[0].client_addr().expect("a port without TLS");
+    let client = over_a_socket(&before[0]);
+    let mut own = client.subscribe(["c"]).await.expect("subscribes");
+    assert_eq!(client.publish("c", "before").await.expect("publishes"), 1);
+    assert_eq!(message(&mut own).await.payload, "before");
+    let epoch_before = before[1].status().await["epoch"].as_u64().expect("a view");
+    for node in before {
+        node.shutdown().await.expect("leaves in order");
+    }
+
+    // Behind the same address is another one, which has seen fewer views.
+    let [settings]: [Settings; 1] = nodes(1, "after").try_into().expect("one node");
+    let after = start(settings.client_addr(addr).drain_ms(100)).await;
+    assert!(after.status().await["epoch"].as_u64().expect("a view") < epoch_before);
+    let gap = loop {
+        match next(&mut own).await {
+            Event::Gap(gap) => break gap,
+            Event::Interrupted(_) | Event::Unreachable(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(matches!(gap.cause, GapCause::Forgotten(_)), "{gap:?}");
+    assert_eq!(client.publish("c", "after").await.expect("publishes"), 1);
+    assert_eq!(message(&mut own).await.payload, "after");
+    // With numbers, what is missed while it is away comes.
+    client.request(["client", "kill", "type", "pubsub"]).await.expect("kills");
+    assert!(matches!(next(&mut own).await, Event::Interrupted(_)));
+    client.publish("c", "meanwhile").await.expect("publishes");
+    let mut told = vec![next(&mut own).await, next(&mut own).await];
+    told.retain(|event| !matches!(event, Event::Resumed));
+    assert!(matches!(&told[..], [Event::Message(message)] if message.payload == "meanwhile"), "{told:?}");
+    after.shutdown().await.expect("ends in order");
 }
 
 #[tokio::test]

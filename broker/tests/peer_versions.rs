@@ -27,15 +27,13 @@ const UNKNOWN_FIELDS: [u8; 9] = [0x90, 0x06, 0x01, 0x9a, 0x06, 0x03, b'n', b'e',
 async fn start_node(folder: &Path, secret: &Path) -> (Broker, SocketAddr) {
     // A port that was free a moment ago.
     let addr = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
-    let settings = Settings {
-        client_addr: ([127, 0, 0, 1], 0).into(),
-        admin_addr: ([127, 0, 0, 1], 0).into(),
-        peer_addr: Some(addr),
-        expect: Some(1),
-        cluster_secret_file: Some(secret.to_owned()),
-        data_dir: folder.join("data"),
-        ..Settings::default()
-    };
+    let settings = Settings::default()
+        .client_addr(([127, 0, 0, 1], 0))
+        .admin_addr(([127, 0, 0, 1], 0))
+        .peer_addr(addr)
+        .expect(1)
+        .cluster_secret_file(secret)
+        .data_dir(folder.join("data"));
     (Broker::start(settings).await.expect("starts"), addr)
 }
 
@@ -74,7 +72,7 @@ async fn a_node_of_the_next_version_is_spoken_to_in_this_one_and_one_beyond_is_r
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "a secret that only this test's nodes know\n").expect("writes the secret");
     let (_broker, addr) = start_node(folder.path(), &secret).await;
-    let credentials = Credentials::from_secret_file(&secret).expect("a good secret");
+    let credentials = Credentials::from_secret_file(&secret.into()).expect("a good secret");
     let times = EndpointSettings { idle: Duration::from_secs(2), keep_alive: Duration::from_millis(500) };
     let keys = EndpointKeys::random().expect("random numbers");
     let local = "127.0.0.1:0".parse().expect("an address");

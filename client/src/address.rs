@@ -12,7 +12,17 @@ const PORT_DEFAULT: u16 = 6379;
 /// Parsed from `host:port`, `host`, `redis://[[user]:password@]host[:port][/database]`, the same with `rediss://` for TLS,
 /// or `unix:///path`.
 /// Channels do not belong to databases, so the number of one is accepted and means nothing.
+///
+/// ```
+/// use carillon_client::{Address, Endpoint};
+///
+/// let address: Address = "rediss://chat:a%20password@broker.example".parse()?;
+/// assert_eq!(address.to_string(), "rediss://broker.example:6379", "without credentials");
+/// assert_eq!(Address::new(Endpoint::Unix("/run/carillon.sock".into())), "unix:///run/carillon.sock".parse()?);
+/// # Ok::<(), carillon_client::AddressError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Address {
     /// Where to connect to.
     pub endpoint: Endpoint,
@@ -99,6 +109,11 @@ impl FromStr for Address {
 }
 
 impl Address {
+    /// An endpoint, without credentials.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, credentials: None }
+    }
+
     fn over_tls(self) -> Self {
         match self.endpoint {
             Endpoint::Tcp { host, port } => {

@@ -1,7 +1,7 @@
 //! A client of several servers that are one, as its users hold it.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -19,6 +19,20 @@ use crate::{
 /// It connects when it has something to do: once for all requests, and once for all subscriptions, so that a subscription
 /// that is not read holds up no request. When a connection is lost it takes the next server. Subscriptions go on by
 /// themselves and tell what they may have missed; requests are not repeated.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = carillon_client::Client::new("10.0.0.1:6379,10.0.0.2:6379")?;
+/// let receivers = client.publish("news", "hello").await?;
+/// let servers = client.request(["PUBSUB", "NUMSUB", "news"]).await?;
+/// # let _ = (receivers, servers);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// Whatever connects, connects on the current tokio runtime, which needs time and IO: its futures panic outside of one.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -28,8 +42,10 @@ pub struct Client {
 struct Inner {
     dialer: Arc<Dialer>,
     settings: ClientSettings,
-    /// The connection for requests. Locked while it is made, so that many who wait make one.
-    requests: tokio::sync::Mutex<Option<Connection>>,
+    /// The connection for requests.
+    requests: Mutex<Option<Connection>>,
+    /// Held by who makes that, so that many who wait for it make one.
+    dialling: tokio::sync::Mutex<()>,
     session: Mutex<Option<mpsc::UnboundedSender<Order>>>,
     next_subscription: AtomicU64,
 }
@@ -37,6 +53,10 @@ struct Inner {
 impl Client {
     /// A client of the servers in `addresses`, separated by commas; each in a form of [`Address`]. A name stands for all
     /// of its addresses. Connects to none yet.
+    ///
+    /// # Errors
+    ///
+    /// One of them is no address.
     pub fn new(addresses: &str) -> Result<Self, AddressError> {
         let addresses: Result<Vec<Address>, AddressError> =
             addresses.split(',').map(|one| one.trim().parse()).collect();
@@ -50,7 +70,8 @@ impl Client {
         let inner = Inner {
             dialer,
             settings,
-            requests: tokio::sync::Mutex::default(),
+            requests: Mutex::default(),
+            dialling: tokio::sync::Mutex::default(),
             session: Mutex::default(),
             next_subscription: AtomicU64::new(1),
         };
@@ -62,12 +83,18 @@ impl Client {
     /// Publishes that run at the same time are pipelined. Nothing is sent twice: after
     /// [`Unanswered`](ClientError::Unanswered) it is not known whether the message was published. Dropped before it is
     /// done, it has published nothing or all.
+    ///
+    /// # Errors
+    ///
+    /// [`NoServer`](ClientError::NoServer) after [`patience`](ClientSettings::patience), and
+    /// [`Refused`](ClientError::Refused) at once, without anything being sent; `Unanswered`; and
+    /// [`Request`](ClientError::Request) if the server answers with an error.
     pub async fn publish(
         &self,
         channel: impl AsRef<[u8]>,
         payload: impl AsRef<[u8]>,
     ) -> Result<u64, ClientError> {
-        self.count([b"publish", channel.as_ref(), payload.as_ref()]).await
+        self.count(&[b"publish", channel.as_ref(), payload.as_ref()]).await
     }
 
     /// Publishes to a shard channel, else like [`publish`](Self::publish).
@@ -76,16 +103,17 @@ impl Client {
         channel: impl AsRef<[u8]>,
         payload: impl AsRef<[u8]>,
     ) -> Result<u64, ClientError> {
-        self.count([b"spublish", channel.as_ref(), payload.as_ref()]).await
+        self.count(&[b"spublish", channel.as_ref(), payload.as_ref()]).await
     }
 
-    /// Sends a command and waits for its reply, else like [`publish`](Self::publish).
+    /// Sends a command and waits for its reply, else like [`publish`](Self::publish). Commands that subscribe, authenticate or
+    /// change what the connection speaks are refused: they are the client's own affair.
     pub async fn request<A: AsRef<[u8]>>(
         &self,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Value, ClientError> {
         let args: Vec<A> = args.into_iter().collect();
-        let reply = self.sent(args.iter().map(AsRef::as_ref).collect::<Vec<_>>()).await?;
+        let reply = self.sent(&args).await?;
         reply.value().await.map_err(after_sending)
     }
 
@@ -106,21 +134,38 @@ impl Client {
     }
 
     /// A subscription to be described and opened. All subscriptions of a client share one connection.
+    ///
+    /// ```no_run
+    /// # async fn example(client: carillon_client::Client) -> Result<(), carillon_client::ClientError> {
+    /// use carillon_client::SlowReader;
+    ///
+    /// let subscription = client
+    ///     .subscription()
+    ///     .channels(["news", "weather"])
+    ///     .patterns(["room:*"])
+    ///     .slow_reader(SlowReader::Drop)
+    ///     .unread_bytes_max(1024 * 1024)
+    ///     .open()
+    ///     .await?;
+    /// # drop(subscription);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn subscription(&self) -> SubscriptionBuilder {
         SubscriptionBuilder::new(self.clone(), &self.inner.settings)
     }
 
-    async fn count(&self, args: [&[u8]; 3]) -> Result<u64, ClientError> {
-        let reply = self.sent(args.to_vec()).await?;
+    async fn count(&self, args: &[&[u8]; 3]) -> Result<u64, ClientError> {
+        let reply = self.sent(args).await?;
         reply.receivers().await.map_err(after_sending)
     }
 
     /// Sends a command on a connection that takes it.
-    async fn sent(&self, args: Vec<&[u8]>) -> Result<crate::Reply, ClientError> {
+    async fn sent<A: AsRef<[u8]>>(&self, args: &[A]) -> Result<crate::Reply, ClientError> {
         let deadline = Instant::now() + self.inner.settings.patience;
         loop {
             let connection = self.connection(deadline).await?;
-            match connection.send(args.iter()).await {
+            match connection.send_words(args).await {
                 Ok(reply) => return Ok(reply),
                 // It was lost before it took the command.
                 Err(RequestError::Lost(lost)) => self.inner.dialer.failed(&lost.endpoint.to_string()),
@@ -130,18 +175,25 @@ impl Client {
     }
 
     async fn connection(&self, deadline: Instant) -> Result<Connection, ClientError> {
-        let mut place = self.inner.requests.lock().await;
-        if let Some(connection) = place.as_ref().filter(|connection| !connection.is_lost()) {
-            return Ok(connection.clone());
+        if let Some(connection) = self.connected() {
+            return Ok(connection);
+        }
+        let _turn = self.inner.dialling.lock().await;
+        if let Some(connection) = self.connected() {
+            return Ok(connection);
         }
         let connection = connect(&self.inner.dialer, deadline, self.inner.settings.patience).await?;
-        *place = Some(connection.clone());
+        *lock(&self.inner.requests) = Some(connection.clone());
         Ok(connection)
+    }
+
+    fn connected(&self) -> Option<Connection> {
+        lock(&self.inner.requests).as_ref().filter(|connection| !connection.is_lost()).cloned()
     }
 
     /// The task that keeps the subscriptions, which is started with the first.
     pub(crate) fn session(&self) -> mpsc::UnboundedSender<Order> {
-        let mut session = self.inner.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut session = lock(&self.inner.session);
         if let Some(running) = session.as_ref().filter(|orders| !orders.is_closed()) {
             return running.clone();
         }
@@ -170,7 +222,10 @@ async fn connect(
     let mut last = None;
     loop {
         let error = match tokio::time::timeout_at(deadline, dialer.connect()).await {
-            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Ok((connection, driver))) => {
+                tokio::spawn(driver.run());
+                return Ok(connection);
+            }
             Ok(Err(error)) if error.is_permanent() => return Err(ClientError::Refused(Arc::new(error))),
             Ok(Err(error)) => Arc::new(error),
             Err(_) => return Err(out_of_patience(last, patience)),
@@ -183,6 +238,10 @@ async fn connect(
         failures += 1;
         tokio::time::sleep_until(pause).await;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn out_of_patience(last: Option<Arc<ConnectError>>, patience: std::time::Duration) -> ClientError {

@@ -5,6 +5,20 @@ use std::time::Duration;
 use crate::{Settings, SlowReader};
 
 /// The bounds of a client, each with a default that suits servers on the same network.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+///
+/// use carillon_client::{Client, ClientSettings, Network, SlowReader};
+///
+/// let mut settings = ClientSettings::default();
+/// settings.slow_reader = SlowReader::Drop;
+/// settings.connection.silence_time_max = Duration::from_secs(3);
+/// let addresses = vec!["10.0.0.1:6379".parse()?, "10.0.0.2:6379".parse()?];
+/// let client = Client::with(addresses, Arc::new(Network::default()), settings);
+/// # let _ = client;
+/// # Ok::<(), carillon_client::AddressError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientSettings {

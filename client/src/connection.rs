@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use carillon_proto::resp::{Encoder, Protocol, Value};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -11,13 +11,18 @@ use tokio::{
 
 use crate::{
     Address, ConnectError, ConnectionLost, Endpoint, LossCause, RequestError, Settings,
-    driver::{Driver, Order},
+    driver::Driver,
     handshake,
+    order::Order,
     transport::{Network, Transport, has_ended, is_tls},
 };
 
 /// Requests that wait for the connection's task to take them; further ones wait in `send`.
 const ORDERS_MAX: usize = 64;
+
+/// What stands around a string of a command: a sign, a length, two ends of lines. No command is as long as its length
+/// would have to be to take more.
+const HEADER_BYTES_MAX: usize = 16;
 
 /// Commands that are not answered by one reply, or change what the connection speaks.
 const NOT_REQUESTS: [&str; 13] = [
@@ -65,7 +70,12 @@ impl Connection {
     ///
     /// The connection runs in a task of the current tokio runtime.
     ///
+    /// # Errors
+    ///
+    /// Why there is no connection, within [`connect_time_max`](Settings::connect_time_max).
+    ///
     /// # Panics
+    ///
     /// Outside of a tokio runtime with I/O and time enabled.
     pub async fn open(address: &Address, settings: Settings) -> Result<Self, ConnectError> {
         Self::open_over(&Network::default(), address, settings).await
@@ -77,6 +87,17 @@ impl Connection {
         address: &Address,
         settings: Settings,
     ) -> Result<Self, ConnectError> {
+        let (connection, driver) = Self::establish(transport, address, settings).await?;
+        tokio::spawn(driver.run());
+        Ok(connection)
+    }
+
+    /// As [`open_over`](Self::open_over), but nothing happens on it unless its driver is [run](Driver::run).
+    pub(crate) async fn establish(
+        transport: &dyn Transport,
+        address: &Address,
+        settings: Settings,
+    ) -> Result<(Self, Driver), ConnectError> {
         let endpoint = address.endpoint.clone();
         let opening = async {
             let mut socket = match transport.open(&endpoint).await {
@@ -100,8 +121,8 @@ impl Connection {
         };
         let shared = Arc::new(Shared { endpoint, protocol, settings, lost: OnceLock::new() });
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
-        tokio::spawn(Driver::new(socket, input, Arc::clone(&shared), taken).run());
-        Ok(Self { orders, shared })
+        let driver = Driver::new(socket, input, Arc::clone(&shared), taken);
+        Ok((Self { orders, shared }, driver))
     }
 
     /// Where it is connected to.
@@ -132,17 +153,25 @@ impl Connection {
     /// Sends a command and returns its reply to come: for pipelines in an order.
     ///
     /// Waits while too many requests are in flight. Dropped before it is done, it has sent nothing or all.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent: the command cannot be [a request](RequestError::NotARequest), or the connection is
+    /// [lost](RequestError::Lost) already.
     pub async fn send<A: AsRef<[u8]>>(
         &self,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Reply, RequestError> {
-        let args: Vec<A> = args.into_iter().collect();
+        self.send_words(&args.into_iter().collect::<Vec<A>>()).await
+    }
+
+    pub(crate) async fn send_words<A: AsRef<[u8]>>(&self, args: &[A]) -> Result<Reply, RequestError> {
         let verb = args.first().ok_or(RequestError::Empty)?.as_ref();
         if NOT_REQUESTS.iter().any(|refused| refused.as_bytes().eq_ignore_ascii_case(verb)) {
             return Err(RequestError::NotARequest { verb: String::from_utf8_lossy(verb).into_owned() });
         }
         let (reply, value) = oneshot::channel();
-        self.order(Order::Request { bytes: encode(&args), reply }).await?;
+        self.order(Order::Request { bytes: encode(args), reply }).await?;
         Ok(Reply { value, shared: Arc::clone(&self.shared) })
     }
 
@@ -190,12 +219,13 @@ impl Reply {
 }
 
 /// A command as the array of bulk strings that servers expect.
-pub(crate) fn encode<A: AsRef<[u8]>>(args: &[A]) -> Bytes {
-    let mut bytes = Vec::new();
+pub(crate) fn encode<A: AsRef<[u8]>>(args: &[A]) -> Vec<u8> {
+    let len: usize = args.iter().map(|arg| HEADER_BYTES_MAX + arg.as_ref().len()).sum();
+    let mut bytes = Vec::with_capacity(HEADER_BYTES_MAX + len);
     let mut encoder = Encoder::new(&mut bytes, Protocol::Resp2);
     encoder.array(args.len());
     args.iter().for_each(|arg| encoder.bulk(arg));
-    bytes.into()
+    bytes
 }
 
 #[cfg(test)]
@@ -204,6 +234,6 @@ mod tests {
 
     #[test]
     fn commands_are_arrays_of_bulk_strings() {
-        assert_eq!(encode(&["ping", ""]), &b"*2\r\n$4\r\nping\r\n$0\r\n\r\n"[..]);
+        assert_eq!(encode(&["ping", ""]), b"*2\r\n$4\r\nping\r\n$0\r\n\r\n");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{task::JoinSet, time::sleep};
 
-use crate::{Address, ConnectError, Connection, Settings, Transport};
+use crate::{Address, ConnectError, Connection, Settings, Transport, driver::Driver};
 
 /// How long one server is waited for before the next is tried beside it. A dead address does not answer at all.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -54,8 +54,8 @@ impl Dialer {
     }
 
     /// Connects to some server. Ends with the last error when each was tried once; one that is permanent counts only if
-    /// no server could be reached.
-    pub(crate) async fn connect(&self) -> Result<Connection, ConnectError> {
+    /// no server could be reached. Who gets the connection has to run its driver.
+    pub(crate) async fn connect(&self) -> Result<(Connection, Driver), ConnectError> {
         let mut candidates = self.candidates().await?.into_iter();
         let mut attempts = JoinSet::new();
         let mut last = None;
@@ -64,7 +64,7 @@ impl Dialer {
             if let Some(address) = candidates.next() {
                 let (transport, settings) = (Arc::clone(&self.transport), self.settings);
                 attempts.spawn(async move {
-                    let opened = Connection::open_over(&*transport, &address, settings).await;
+                    let opened = Connection::establish(&*transport, &address, settings).await;
                     (address, opened)
                 });
             }

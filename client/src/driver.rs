@@ -1,9 +1,10 @@
-//! The task that owns a connection's socket: writes what is ordered, reads what comes, asks a silent server
+//! The future that owns a connection's socket: writes what is ordered, reads what comes, asks a silent server
 //! whether it is there, and tells everyone when it is over.
 
 use std::{
     collections::VecDeque,
     io,
+    pin::pin,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -22,8 +23,9 @@ use tokio::{
 use crate::{
     ConnectionLost, LossCause, RequestError, SubscriptionKind,
     connection::{Shared, encode},
-    conversation::{ConfirmationSender, Conversation, ReplySender},
+    conversation::Conversation,
     message::Pushed,
+    order::Order,
     proof::Proof,
     pushes,
     queue::{QueueSender, Room},
@@ -40,36 +42,7 @@ const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// Longest silence that can be set: a duration without end would overflow the clock.
 const SILENCE_CEILING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What a connection's users want from its task.
-#[derive(Debug)]
-pub(crate) enum Order {
-    Request {
-        bytes: Bytes,
-        reply: ReplySender,
-    },
-    Subscribe {
-        bytes: Bytes,
-        kind: SubscriptionKind,
-        names: Vec<Bytes>,
-        done: ConfirmationSender,
-        /// Where a new subscriber's messages go; `None` adds to the one that is there.
-        queue: Option<QueueSender>,
-    },
-    /// CARILLON SUBSCRIBE, which one reply answers.
-    Numbered {
-        bytes: Bytes,
-        names: Vec<(SubscriptionKind, Bytes)>,
-        reply: ReplySender,
-        queue: Option<QueueSender>,
-    },
-    Unsubscribe {
-        bytes: Bytes,
-        kind: SubscriptionKind,
-        names: Vec<Bytes>,
-        done: ConfirmationSender,
-    },
-}
-
+/// Whatever becomes of a connection: [`run`](Self::run) is to be polled for anything to happen on it.
 pub(crate) struct Driver {
     socket: Socket,
     input: BytesMut,
@@ -133,18 +106,20 @@ impl Driver {
         self.conversation.fail(&lost);
         self.orders.close();
         while let Some(order) = self.orders.recv().await {
-            refuse(order, lost.clone().into());
+            order.refuse(lost.clone().into());
         }
     }
 
     async fn serve(&mut self) -> Result<(), LossCause> {
         self.receive()?;
+        let mut timer = pin!(sleep_until(self.deadline()));
         while self.has_users || self.conversation.waiting() > 0 {
-            let takes_orders = self.has_users
-                && self.write_error.is_none()
-                && self.output.len() < WRITE_BYTES_MAX
-                && self.conversation.waiting() < self.shared.settings.requests_in_flight_max.max(1);
+            // What puts the deadline off, as every message does, is looked at when the time is up: setting a timer costs more
+            // than the message.
             let deadline = self.deadline();
+            if deadline < timer.deadline() {
+                timer.as_mut().reset(deadline);
+            }
             self.input.reserve(READ_BYTES);
             // In order: what is bounded comes first, so that nothing starves, and the clock comes last, so that
             // a task that was held up itself does not take the server for silent.
@@ -154,8 +129,8 @@ impl Driver {
                     self.unpark(room);
                     self.receive()?;
                 }
-                order = self.orders.recv(), if takes_orders => match order {
-                    Some(order) => self.carry_out(order),
+                order = self.orders.recv(), if self.takes_orders() => match order {
+                    Some(order) => self.carry_out_all(order),
                     None => self.has_users = false,
                 },
                 () = wait_for_end(self.queue.as_ref()), if self.queue.is_some() => {
@@ -172,11 +147,42 @@ impl Driver {
                     self.heard(read)?;
                     self.receive()?;
                 }
-                () = sleep_until(deadline) => self.check_silence()?,
+                () = &mut timer => {
+                    if self.deadline() <= Instant::now() {
+                        self.check_silence()?;
+                    }
+                    timer.as_mut().reset(self.deadline());
+                }
             }
             self.give_back_buffers();
         }
         Ok(())
+    }
+
+    fn takes_orders(&self) -> bool {
+        self.has_users
+            && self.write_error.is_none()
+            && self.output.len() < WRITE_BYTES_MAX
+            && self.conversation.waiting() < self.shared.settings.requests_in_flight_max.max(1)
+    }
+
+    /// Those that wait behind an order go with it, in one write.
+    fn carry_out_all(&mut self, first: Order) {
+        self.carry_out(first);
+        while self.takes_orders()
+            && let Ok(order) = self.orders.try_recv()
+        {
+            self.carry_out(order);
+        }
+    }
+
+    /// Writes behind what is to be written. What is large is not copied, if it can be helped.
+    fn put(&mut self, bytes: Vec<u8>) {
+        if self.output.is_empty() && bytes.len() >= READ_BYTES / 4 {
+            self.output = BytesMut::from(Bytes::from(bytes));
+        } else {
+            self.output.extend_from_slice(&bytes);
+        }
     }
 
     fn heard(&mut self, read: io::Result<usize>) -> Result<(), LossCause> {
@@ -256,7 +262,7 @@ impl Driver {
                 let _ = reply.send(Err(RequestError::OnlySubscriptions { endpoint: endpoint() }));
             }
             Order::Request { bytes, reply } => {
-                self.output.extend_from_slice(&bytes);
+                self.put(bytes);
                 self.conversation.sent_request(reply);
             }
             Order::Subscribe { done, queue: Some(_), .. }
@@ -269,7 +275,7 @@ impl Driver {
                     self.farewell();
                     self.queue = queue;
                 }
-                self.output.extend_from_slice(&bytes);
+                self.put(bytes);
                 self.conversation.sent_subscribe(kind, names, done);
             }
             Order::Numbered { bytes, names, reply, queue } => {
@@ -277,11 +283,11 @@ impl Driver {
                     self.farewell();
                     self.queue = queue;
                 }
-                self.output.extend_from_slice(&bytes);
+                self.put(bytes);
                 self.conversation.sent_numbered(names, reply);
             }
             Order::Unsubscribe { bytes, kind, names, done } => {
-                self.output.extend_from_slice(&bytes);
+                self.put(bytes);
                 self.conversation.sent_unsubscribe(kind, &names, done);
             }
         }
@@ -365,11 +371,4 @@ async fn wait_for_end(queue: Option<&QueueSender>) {
 
 fn io_cause(error: io::Error) -> LossCause {
     LossCause::Io(Arc::new(error))
-}
-
-fn refuse(order: Order, error: RequestError) {
-    match order {
-        Order::Request { reply, .. } | Order::Numbered { reply, .. } => drop(reply.send(Err(error))),
-        Order::Subscribe { done, .. } | Order::Unsubscribe { done, .. } => drop(done.send(Err(error))),
-    }
 }

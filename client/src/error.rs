@@ -9,6 +9,7 @@ use crate::Endpoint;
 /// Text that is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{address}' is not an address: {problem}")]
+#[non_exhaustive]
 pub struct AddressError {
     /// What was given, without credentials.
     pub address: String,
@@ -108,6 +109,7 @@ impl ConnectError {
 /// The end of a connection.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("lost the connection to {endpoint}: {cause}")]
+#[non_exhaustive]
 pub struct ConnectionLost {
     /// To whom.
     pub endpoint: Endpoint,

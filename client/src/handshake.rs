@@ -64,7 +64,7 @@ impl Greeting<'_> {
     }
 
     async fn say(&mut self, words: &[&str]) -> io::Result<()> {
-        let mut output = BytesMut::from(encode(words));
+        let mut output = BytesMut::from(&encode(words)[..]);
         while !output.is_empty() {
             self.socket.writer.write(&mut output).await?;
         }

@@ -39,6 +39,7 @@ mod error;
 mod event;
 mod handshake;
 mod message;
+mod order;
 mod outlet;
 mod proof;
 mod publisher;

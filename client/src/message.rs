@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
-/// One message.
+/// One message. Its bytes are shared by its clones.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Message {
     /// The channel that it was published to.
     pub channel: Bytes,
@@ -94,6 +95,11 @@ impl Pushed {
 }
 
 impl Message {
+    /// A message as a server would send it, for tests of what reads them.
+    pub fn new(channel: impl Into<Bytes>, payload: impl Into<Bytes>, via: Via) -> Self {
+        Self { channel: channel.into(), payload: payload.into(), via }
+    }
+
     /// Bytes that it holds, about.
     pub(crate) fn bytes(&self) -> usize {
         self.channel.len() + self.payload.len()

@@ -1,6 +1,8 @@
 //! What the server sends without being asked, taken apart. The pushes with numbers are told in Carillon's
 //! `broker/src/server/POSITIONS.md`.
 
+use std::iter::repeat_n;
+
 use bytes::Bytes;
 use carillon_proto::{pipe::Delivery, position::Origin, resp::Value};
 
@@ -33,14 +35,16 @@ fn numbered(direct: &Via, mut items: impl Iterator<Item = Value>) -> Option<Push
     let stamp = Stamp { origin: bulk(items.next())?, number: integer(items.next())? };
     let Value::Array(by) = items.next()? else { return None };
     let (channel, payload) = (bulk(items.next())?, bulk(items.next())?);
-    let message = |pattern| {
+    let message = |((channel, payload), pattern)| {
         let via = match pattern {
             Value::Null => direct.clone(),
             pattern => Via::Pattern(bulk(Some(pattern))?),
         };
-        Some(Message { channel: channel.clone(), payload: payload.clone(), via })
+        Some(Message { channel, payload, via })
     };
-    let messages: Option<Vec<Message>> = by.into_iter().map(message).collect();
+    // The last gets them as they are: mostly it is the only one.
+    let each = repeat_n((channel, payload), by.len());
+    let messages: Option<Vec<Message>> = each.zip(by).map(message).collect();
     Some(Pushed::Numbered { stamp, messages: messages? })
 }
 

@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 /// The bounds of a connection, each with a default that suits a broker on the same network.
+///
+/// ```
+/// let mut settings = carillon_client::Settings::default();
+/// settings.silence_time_max = std::time::Duration::from_secs(3);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Settings {
     /// How long connecting may take, from looking up the name to the end of the greeting. Default: 5 seconds,
     /// which is one lost SYN (1 s, then 2 s) and a slow name server.

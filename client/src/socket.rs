@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use carillon_proto::pipe::{ClientEnd, Piece};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-/// The two directions of a stream, or a server in the same process.
+/// The two directions of a stream, or a server in the same process: what a [`Transport`](crate::Transport) makes.
 pub struct Socket {
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,

@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 use crate::{
     Connection, ConnectionLost, Message, RequestError, SubscriptionKind,
     connection::encode,
-    driver::Order,
     message::Pushed,
+    order::Order,
     queue::{QueueReceiver, QueueSender, queue},
 };
 
@@ -118,6 +118,11 @@ impl Subscriber {
         self.messages.next().await.ok_or_else(|| self.connection.lost())
     }
 
+    /// As [`next_now`](Self::next_now), whatever was sent.
+    pub(crate) fn next_pushed_now(&mut self) -> Option<Pushed> {
+        self.messages.next_now()
+    }
+
     /// The next message if it has arrived already.
     pub fn next_now(&mut self) -> Option<Message> {
         loop {
@@ -169,7 +174,7 @@ async fn order_subscription<N: AsRef<[u8]>>(
 fn command<N: AsRef<[u8]>>(
     verb: &'static str,
     names: impl IntoIterator<Item = N>,
-) -> Result<(Vec<Bytes>, Bytes), RequestError> {
+) -> Result<(Vec<Bytes>, Vec<u8>), RequestError> {
     let names: Vec<Bytes> = names.into_iter().map(|name| Bytes::copy_from_slice(name.as_ref())).collect();
     if names.is_empty() {
         return Err(RequestError::Empty);

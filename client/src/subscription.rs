@@ -31,6 +31,12 @@ impl Subscription {
     /// Waits for the next event; `None` after an error, or when the client's runtime has ended.
     ///
     /// May be dropped and called again without losing an event.
+    ///
+    /// # Errors
+    ///
+    /// [`Overflow`](ClientError::Overflow) if that is what is to become of a slow reader,
+    /// [`Refused`](ClientError::Refused) when servers refuse the client after a reconnection, and
+    /// [`Request`](ClientError::Request) when they refuse the names. Everything else is waited out and told as an [`Event`].
     pub async fn next(&mut self) -> Option<Result<Event, ClientError>> {
         std::future::poll_fn(|context| self.inlet.poll_next(context)).await
     }
@@ -118,6 +124,12 @@ impl SubscriptionBuilder {
 
     /// Subscribes. Returns when the server has confirmed all names, and every message that is published from then on
     /// comes or is covered by a gap. Dropped before that, it unsubscribes.
+    ///
+    /// # Errors
+    ///
+    /// [`NoServer`](ClientError::NoServer) after [`patience`](ClientSettings::patience),
+    /// [`Refused`](ClientError::Refused), [`Request`](ClientError::Request) if the server refuses one of the names or there is
+    /// none.
     ///
     /// Confirmations come behind messages: while another subscription of the client blocks, this one waits for it.
     pub async fn open(self) -> Result<Subscription, ClientError> {

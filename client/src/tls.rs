@@ -12,7 +12,21 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
-/// Which authorities are trusted, and which certificate is shown to a server that asks for one.
+/// Which authorities are trusted, and which certificate is shown to a server that asks for one. Clones share it.
+///
+/// ```no_run
+/// use std::{path::Path, sync::Arc};
+///
+/// use carillon_client::{Client, ClientSettings, Network, Tls};
+///
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let network = Network::with_tls(Tls::with_authorities(Path::new("ca.pem"))?);
+/// let addresses = vec!["rediss://a.example".parse()?, "rediss://b.example".parse()?];
+/// let client = Client::with(addresses, Arc::new(network), ClientSettings::default());
+/// # let _ = client;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tls {
     pub(crate) config: Arc<ClientConfig>,
@@ -21,6 +35,7 @@ pub struct Tls {
 /// A file that TLS cannot be set up with.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {problem}", path.display())]
+#[non_exhaustive]
 pub struct TlsFileError {
     /// The file.
     pub path: PathBuf,
@@ -29,7 +44,12 @@ pub struct TlsFileError {
 }
 
 impl Tls {
-    /// Trusts the authorities that the system trusts, and shows no certificate.
+    /// Trusts the authorities that the system trusts, and shows no certificate. Reads files, so it is better kept than made
+    /// for every connection.
+    ///
+    /// # Errors
+    ///
+    /// The system trusts none, or they cannot be read.
     pub fn system() -> io::Result<Self> {
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
@@ -42,15 +62,29 @@ impl Tls {
     }
 
     /// Trusts the authorities in a PEM file and no others, and shows no certificate.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or holds something else.
     pub fn with_authorities(ca_file: &Path) -> Result<Self, TlsFileError> {
         Self::new(authorities(ca_file)?, None).map_err(|problem| wrong(ca_file, &problem))
     }
 
     /// As [`with_authorities`](Self::with_authorities), and shows the certificate in a PEM file whose key is in another.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read or holds something else, or the key is not the certificate's.
     pub fn with_certificate(ca_file: &Path, cert_file: &Path, key_file: &Path) -> Result<Self, TlsFileError> {
         let chain = certificates(cert_file)?;
         let key = PrivateKeyDer::from_pem_file(key_file).map_err(|error| wrong(key_file, &error))?;
         Self::new(authorities(ca_file)?, Some((chain, key))).map_err(|problem| wrong(cert_file, &problem))
+    }
+
+    /// What it comes to for rustls. Not for programs: rustls may change its major version when this crate does not.
+    #[doc(hidden)]
+    pub fn rustls_config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
     }
 
     fn new(

@@ -12,8 +12,23 @@ pub type Opening<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a
 
 /// What makes streams to servers. [`Network`] does it for the endpoints that there are; a server in the same process, a
 /// tunnel or a test can bring its own.
+///
+/// ```
+/// use carillon_client::{Endpoint, Network, Opening, Socket, Transport};
+///
+/// /// Every server is reached through a tunnel on this machine.
+/// #[derive(Debug)]
+/// struct Tunnel(Network);
+///
+/// impl Transport for Tunnel {
+///     fn open<'a>(&'a self, _endpoint: &'a Endpoint) -> Opening<'a, Socket> {
+///         Box::pin(async { Ok(Socket::new(tokio::net::TcpStream::connect("127.0.0.1:7000").await?)) })
+///     }
+/// }
+/// ```
 pub trait Transport: fmt::Debug + Send + Sync {
-    /// Makes a stream to a server.
+    /// Makes a stream to a server. It may be dropped when it takes too long. An error that holds a
+    /// [`rustls::Error`](tokio_rustls::rustls::Error) counts as one of TLS, one that is made of [`ServerEnded`] as final.
     fn open<'a>(&'a self, endpoint: &'a Endpoint) -> Opening<'a, Socket>;
 
     /// The endpoints that one stands for: a name may have many addresses, each of another server.

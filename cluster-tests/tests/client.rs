@@ -10,6 +10,13 @@ use carillon_cluster_tests::Server;
 /// Short enough for a test, long enough for a busy machine.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// Soon takes a silent server for lost.
+fn impatient() -> Settings {
+    let mut settings = Settings::default();
+    settings.silence_time_max = SILENCE;
+    settings
+}
+
 async fn open(server: &Server, settings: Settings) -> Connection {
     let address: Address = server.addr.to_string().parse().expect("an address");
     Connection::open(&address, settings).await.expect("the server accepts")
@@ -107,7 +114,7 @@ async fn the_end_of_a_server_reaches_everyone_behind_what_came_before() {
 #[tokio::test]
 async fn a_silent_server_is_given_up() {
     for server in [without_hello(), Server::carillon(&[])] {
-        let connection = open(&server, Settings { silence_time_max: SILENCE, ..Settings::default() }).await;
+        let connection = open(&server, impatient()).await;
         let mut subscriber = connection.subscribe(["a"]).await.expect("may subscribe");
         // Idle for longer than the bound, and answered by PONG meanwhile.
         tokio::time::timeout(SILENCE * 2, subscriber.next()).await.expect_err("an idle connection lives");
@@ -122,7 +129,8 @@ async fn a_silent_server_is_given_up() {
 #[tokio::test]
 async fn replies_behind_unread_messages_end_in_an_error_and_not_in_a_deadlock() {
     let server = Server::carillon(&[]);
-    let settings = Settings { silence_time_max: SILENCE, unread_bytes_max: 1000, ..Settings::default() };
+    let mut settings = impatient();
+    settings.unread_bytes_max = 1000;
     let connection = open(&server, settings).await;
     let mut subscriber = connection.subscribe(["a"]).await.expect("may subscribe");
     let error = loop {
@@ -140,7 +148,8 @@ async fn replies_behind_unread_messages_end_in_an_error_and_not_in_a_deadlock() 
 async fn a_subscriber_that_rests_misses_nothing() {
     const MESSAGES: u32 = 2000;
     let server = Server::carillon(&[]);
-    let settings = Settings { silence_time_max: SILENCE, unread_bytes_max: 1000, ..Settings::default() };
+    let mut settings = impatient();
+    settings.unread_bytes_max = 1000;
     let mut subscriber = open(&server, settings).await.subscribe(["a"]).await.expect("may subscribe");
     let publisher = open(&server, Settings::default()).await;
     for number in 0..MESSAGES {

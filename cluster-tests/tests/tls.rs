@@ -344,3 +344,29 @@ fn other_machines_are_not_let_in_without_a_password_unless_it_is_asked_for() {
     assert_eq!(refused.code, Some(64), "{}", refused.errors);
     assert!(refused.errors.contains("is empty"), "{}", refused.errors);
 }
+
+#[test]
+fn bench_loads_a_server_over_tls_and_nothing_is_missing() {
+    let authority = Authority::new();
+    let server = serve(&authority.sign("server"), &[]);
+    let (addr, ca) = (format!("rediss://localhost:{}", server.tls.port()), text(&authority.path("ca.pem")));
+    let bench = |more: &[&str]| {
+        let words = ["bench", "--json", "--seconds", "0.5", "--warmup", "0.1", "--server", &addr];
+        run(&[&words, more].concat(), &[], b"")
+    };
+    // Payloads of one record and of several, and more at a time than the kernel takes at once.
+    for load in
+        [&["--size", "64", "--pipeline", "16"][..], &["--size", "100000", "--pipeline", "64", "--resp", "3"]]
+    {
+        let ended = bench(&[&["--ca-file", &ca, "--subscribers", "5", "--publishers", "2"], load].concat());
+        assert_eq!(ended.code, Some(0), "{load:?}: {ended:?}");
+        let report: serde_json::Value = serde_json::from_str(&ended.output).expect("is JSON");
+        let round = &report["targets"][0]["rounds"][0];
+        assert!(round["delivered"].as_u64().is_some_and(|count| count > 100), "{round}");
+        assert_eq!(round["closed"].as_u64(), Some(0), "{round}");
+    }
+    let stranger = Authority::new();
+    let ended = bench(&["--ca-file", &text(&stranger.path("ca.pem"))]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.errors.contains("certificate"), "{ended:?}");
+}

@@ -59,16 +59,15 @@ pub fn run(settings: &DevSettings, defaults: &Settings, log: &Log) -> Result<(),
 fn node(settings: &DevSettings, defaults: &Settings, secret: &Path, index: u16) -> Settings {
     let addr = |port: u16, index: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port.saturating_add(index)));
     let name = format!("n{}", index + 1);
-    Settings {
-        client_addr: addr(settings.client_port, index),
-        admin_addr: addr(settings.admin_port, index),
-        data_dir: settings.data_dir.join(&name),
-        peer_addr: Some(addr(settings.peer_port, index)),
-        peers: (0..settings.nodes).map(|peer| addr(settings.peer_port, peer).to_string()).collect(),
-        cluster_secret_file: Some(secret.to_owned()),
-        name,
-        ..defaults.clone()
-    }
+    defaults
+        .clone()
+        .client_addr(addr(settings.client_port, index))
+        .admin_addr(addr(settings.admin_port, index))
+        .data_dir(settings.data_dir.join(&name))
+        .peer_addr(addr(settings.peer_port, index))
+        .peers((0..settings.nodes).map(|peer| addr(settings.peer_port, peer).to_string()))
+        .cluster_secret_file(secret)
+        .name(name)
 }
 
 /// The secret in a file that only its owner can read, made if it is not there.

@@ -1,8 +1,7 @@
 //! Who may ask.
 
 use std::{
-    fmt, fs, io,
-    path::{Path, PathBuf},
+    fmt, io,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -15,7 +14,7 @@ use axum::{
 };
 use ring::digest::{Digest, SHA256, digest};
 
-use crate::lock::lock;
+use crate::{Contents, lock::lock};
 
 /// How long the file may take to be read.
 const READ_TIME_MAX: Duration = Duration::from_secs(1);
@@ -25,22 +24,22 @@ const READ_TIME_MAX: Duration = Duration::from_secs(1);
 ///
 /// It is what the file has when somebody asks, so that it can be changed: operators ask rarely.
 pub struct Token {
-    path: PathBuf,
+    file: Contents,
     /// What the file had when it could last be read.
     last: Mutex<Digest>,
 }
 
 impl Token {
     /// Reads it from a file; white space around it does not count.
-    pub fn read(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), last: Mutex::new(load(path)?) })
+    pub fn read(file: &Contents) -> io::Result<Self> {
+        Ok(Self { file: file.clone(), last: Mutex::new(load(file)?) })
     }
 
     /// Compares the hashes: how long that takes tells nothing of the token.
     async fn is(&self, shown: &str) -> bool {
-        let path = self.path.clone();
+        let file = self.file.clone();
         // The file may be on a disk that does not answer.
-        let read = tokio::task::spawn_blocking(move || load(&path));
+        let read = tokio::task::spawn_blocking(move || load(&file));
         let now = tokio::time::timeout(READ_TIME_MAX, read).await;
         let mut last = lock(&self.last);
         if let Ok(Ok(Ok(now))) = now {
@@ -50,13 +49,13 @@ impl Token {
     }
 }
 
-fn load(path: &Path) -> io::Result<Digest> {
-    let text = fs::read_to_string(path)?;
-    let text = text.trim();
-    if text.is_empty() {
+fn load(file: &Contents) -> io::Result<Digest> {
+    let bytes = file.read()?;
+    let token = bytes.trim_ascii();
+    if token.is_empty() {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is empty"));
     }
-    Ok(digest(&SHA256, text.as_bytes()))
+    Ok(digest(&SHA256, token))
 }
 
 impl fmt::Debug for Token {

@@ -27,10 +27,8 @@ use crate::{
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let folder = tempfile::tempdir()?;
 /// # let data_dir = folder.path().join("data");
-/// let mut settings = Settings::default();
-/// settings.client_addr = "127.0.0.1:0".parse()?;
-/// settings.admin_addr = "127.0.0.1:0".parse()?;
-/// settings.data_dir = data_dir;
+/// let any_port = ([127, 0, 0, 1], 0);
+/// let settings = Settings::default().client_addr(any_port).admin_addr(any_port).data_dir(data_dir);
 ///
 /// let broker = Broker::start(settings).await?;
 /// broker.ready().await?;
@@ -48,8 +46,23 @@ use crate::{
 /// # }
 /// ```
 ///
-/// What can be set is what the binary's flags are, in one struct; what is not named keeps its default, so write
-/// `Settings { name, ..Settings::default() }` or change fields one by one.
+/// What can be [set](Settings) is what the binary's flags are. A member of a cluster needs `peer_addr`, `peers` and a
+/// `cluster_secret_file`, which may be [in memory](crate::Contents):
+///
+/// ```
+/// use carillon_broker::{Contents, config::Settings};
+///
+/// # let secret = "64 letters from openssl rand -hex 32";
+/// let settings = Settings::default()
+///     .name("a")
+///     .peer_addr(([10, 0, 0, 1], 7379))
+///     .peers(["10.0.0.1:7379", "10.0.0.2:7379", "10.0.0.3:7379"])
+///     .cluster_secret_file(Contents::new(secret));
+/// assert_eq!(settings.check(), Ok(()));
+/// ```
+///
+/// Files that settings name are read when it starts. The binary reads them again when they change; a program starts its node
+/// again. Only the operators' token is looked up whenever somebody shows one.
 ///
 /// Dropped, it is told to stop as by [`shutdown`](Self::shutdown), and ends behind the program's back for as long as the
 /// runtime lives.
@@ -116,7 +129,7 @@ impl Broker {
     /// not in the view.
     pub fn client_with(&self, others: Vec<Address>, settings: ClientSettings) -> Client {
         let transport = self.transport();
-        let this = Address { endpoint: transport.endpoint(), credentials: None };
+        let this = Address::new(transport.endpoint());
         let addresses = std::iter::once(this).chain(others).collect();
         Client::with(addresses, Arc::new(transport), settings)
     }

@@ -219,8 +219,8 @@ impl MemberNode {
 
 /// What the node proves to its peers that it belongs to them with.
 pub(super) fn credentials(settings: &Settings) -> Result<Credentials, RunError> {
-    if let Some(path) = &settings.cluster_secret_file {
-        return Ok(Credentials::from_secret_file(path).map_err(EndpointError::from)?);
+    if let Some(secret) = &settings.cluster_secret_file {
+        return Ok(Credentials::from_secret_file(secret).map_err(EndpointError::from)?);
     }
     match (&settings.peer_ca_file, &settings.peer_cert_file, &settings.peer_key_file) {
         (Some(ca), Some(cert), Some(key)) => {

@@ -17,9 +17,10 @@ mod service;
 #[cfg_attr(not(feature = "service"), expect(dead_code, reason = "a service reads passwords again"))]
 mod users;
 
-use std::{io, path::PathBuf};
+use std::io;
 
 use crate::{
+    Contents,
     admin::AdminError,
     cluster::StartError,
     config::{Settings, SettingsError},
@@ -79,12 +80,12 @@ pub enum RunError {
     #[error("the node stopped while it was starting")]
     Ended,
     /// A file that a setting names cannot be used.
-    #[error("{setting} {}: {error}", path.display())]
+    #[error("{setting} {file}: {error}")]
     File {
         /// The setting.
         setting: &'static str,
         /// Its value.
-        path: PathBuf,
+        file: Contents,
         /// What is wrong with it.
         error: io::Error,
     },

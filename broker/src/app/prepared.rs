@@ -1,6 +1,6 @@
 //! A node between its settings and its end: set up, then run.
 
-use std::{io, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 
 use ahash::RandomState;
 
@@ -13,6 +13,7 @@ use super::{
     users::{self, Keeper},
 };
 use crate::{
+    Contents,
     admin::{Admin, Token},
     config::Settings,
     raft::store::{Disk, DiskError, set_aside},
@@ -67,7 +68,7 @@ impl Prepared {
         };
         let client_addrs = ports.addrs().clone();
         let admin = Admin::bind(settings.admin_addr).await?;
-        let token = settings.admin_token_file.as_deref().map(admin_token).transpose()?;
+        let token = settings.admin_token_file.as_ref().map(admin_token).transpose()?;
         let credentials = is_member.then(|| member::credentials(&settings)).transpose()?;
         let disk = open_disk(&settings, is_member)?;
         let node_settings = node_settings(&settings, client_addrs.port(), log);
@@ -150,12 +151,9 @@ async fn run_member(
     ended
 }
 
-fn admin_token(path: &Path) -> Result<Token, RunError> {
-    Token::read(path).map_err(|error| RunError::File {
-        setting: "--admin-token-file",
-        path: path.to_owned(),
-        error,
-    })
+fn admin_token(file: &Contents) -> Result<Token, RunError> {
+    let setting = "--admin-token-file";
+    Token::read(file).map_err(|error| RunError::File { setting, file: file.clone(), error })
 }
 
 /// Opens the data folder. A member of a cluster can do without a corrupt one: it joins as a new node.

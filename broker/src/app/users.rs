@@ -15,6 +15,7 @@ use super::{
     ports::client_addrs,
 };
 use crate::{
+    Contents,
     acl::{Change, Changed, DEFAULT, FileError, Known, User, UserTable, Users, parse_file, write_file},
     config::{Settings, TlsClientAuth},
     lock::lock,
@@ -29,10 +30,10 @@ const USERS_KEY: &[u8] = b"users";
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {file}: {source}")]
     Unreadable {
         /// The file.
-        path: PathBuf,
+        file: Contents,
         /// What the system said.
         source: io::Error,
     },
@@ -45,8 +46,8 @@ pub enum AccessError {
         error: FileError,
     },
     /// There is no password in the file.
-    #[error("--password-file {} is empty; a password is its first line", .0.display())]
-    NoPassword(PathBuf),
+    #[error("--password-file {0} is empty; a password is its first line")]
+    NoPassword(Contents),
     /// Strangers could do what they like.
     #[error(
         "{0} can be reached from other machines, and clients need no password: give them one with \
@@ -72,12 +73,12 @@ pub(super) fn checked_default(settings: &Settings) -> Result<User, AccessError> 
 /// With the password of the settings and the one before it, or with none.
 pub(super) fn default_user(settings: &Settings) -> Result<User, AccessError> {
     let mut default = User::unrestricted(DEFAULT);
-    let Some(path) = &settings.password_file else { return Ok(default) };
-    let password = first_line(path)?;
+    let Some(file) = &settings.password_file else { return Ok(default) };
+    let password = first_line(file)?;
     if password.is_empty() {
-        return Err(AccessError::NoPassword(path.clone()));
+        return Err(AccessError::NoPassword(file.clone()));
     }
-    let before = match settings.previous_password_file.as_deref().map(first_line) {
+    let before = match settings.previous_password_file.as_ref().map(first_line) {
         // It is there only while passwords are changed.
         None => Vec::new(),
         Some(Err(AccessError::Unreadable { source, .. })) if source.kind() == io::ErrorKind::NotFound => {
@@ -92,8 +93,8 @@ pub(super) fn default_user(settings: &Settings) -> Result<User, AccessError> {
     Ok(default)
 }
 
-fn first_line(path: &Path) -> Result<Vec<u8>, AccessError> {
-    let text = fs::read(path).map_err(|source| AccessError::Unreadable { path: path.to_owned(), source })?;
+fn first_line(file: &Contents) -> Result<Vec<u8>, AccessError> {
+    let text = file.read().map_err(|source| AccessError::Unreadable { file: file.clone(), source })?;
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     Ok(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
 }
@@ -274,7 +275,7 @@ impl UserStore for LocalUsers {
 }
 
 fn read(path: &Path) -> Result<Vec<User>, AccessError> {
-    let text = fs::read(path).map_err(|source| AccessError::Unreadable { path: path.to_owned(), source })?;
+    let text = fs::read(path).map_err(|source| AccessError::Unreadable { file: path.into(), source })?;
     parse_file(&text).map_err(|error| AccessError::AclFile { path: path.to_owned(), error })
 }
 

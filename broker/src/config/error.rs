@@ -39,12 +39,12 @@ pub enum ConfigError {
         advice: String,
     },
     /// A value that a setting may not have.
-    #[error("{place}{}: allowed is {allowed}", value.as_ref().map(|value| format!(" '{value}'")).unwrap_or_default())]
+    #[error("{place} '{value}': allowed is {allowed}")]
     Value {
         /// The setting, by its name where it was given: `--lease-ms`, `CARILLON_LEASE_MS`, `carillon.toml:3: lease-ms`.
         place: String,
-        /// What was given; `None` for a secret.
-        value: Option<String>,
+        /// What was given.
+        value: String,
         /// What is allowed.
         allowed: String,
     },

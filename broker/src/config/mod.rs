@@ -27,4 +27,5 @@ pub use row::{Group, Row, row};
 pub use rules::SettingsError;
 pub use sources::{CONFIG, CONFIG_VARIABLE, Configuration, Sources};
 pub use table::{OUTBOX_LIMIT, Settings, TABLE};
+pub use typed::IntoSetting;
 pub use value::{Form, Given, Kind, Value};

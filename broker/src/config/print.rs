@@ -32,7 +32,8 @@ This page is made from the table of settings: change it there.
 ";
 
 impl Configuration {
-    /// What holds, as a configuration file, with where each value came from. Secrets are left out.
+    /// What holds, as a configuration file, with where each value came from. What a program has
+    /// given is left out.
     pub fn to_toml(&self) -> String {
         let mut lines = Vec::new();
         for group in Group::ALL {
@@ -42,7 +43,7 @@ impl Configuration {
                 lines.push(match row.kind.toml(&value) {
                     Some(text) => (format!("{} = {text}", row.name), Some(origin)),
                     None if value == Value::Unset => (format!("# {} is not set", row.name), None),
-                    None => (format!("# {} is secret", row.name), Some(origin)),
+                    None => (format!("# {} is {}", row.name, row.kind.show(&value)), Some(origin)),
                 });
             }
         }

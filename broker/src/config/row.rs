@@ -86,7 +86,7 @@ impl Row {
         (self.set)(settings, value)
     }
 
-    /// Its value in these settings, for people; a secret is not told.
+    /// Its value in these settings, for people; what a program has given is not told.
     pub fn show(&self, settings: &Settings) -> String {
         self.kind.show(&self.get(settings))
     }
@@ -151,11 +151,39 @@ macro_rules! settings {
         $(#[doc = $doc:literal])+
         $field:ident: $type:ty = $default:expr, { $($key:ident: $value:expr),+ $(,)? }
     )+) => {
-        /// Everything that can be set of a node. To embed one, change what differs from the default and call
-        /// [`check`](Self::check).
+        /// Everything that can be set of a node: the fields to read, and methods of the same names to set them.
+        ///
+        /// ```
+        /// use carillon_broker::config::Settings;
+        ///
+        /// let settings = Settings::default()
+        ///     .name("a")
+        ///     .client_addr(([10, 0, 0, 1], 6379))
+        ///     .data_dir("/var/lib/chat")
+        ///     .allow_anonymous(true)
+        ///     .shards(2);
+        /// assert_eq!(settings.check(), Ok(()));
+        /// assert_eq!(settings.clients_max, 10_000, "what is not set has its default");
+        /// ```
+        ///
+        /// Methods take whatever [becomes](super::IntoSetting) a value of the field's type: texts and paths as they are, and for
+        /// an `Option` what is in it. What a value has to be beside its type is told by [`check`](Self::check), which a node
+        /// asks before it starts.
         #[derive(Clone, PartialEq, Eq)]
+        #[non_exhaustive]
         pub struct Settings {
             $($(#[doc = $doc])+ pub $field: $type,)+
+        }
+
+        impl Settings {
+            $(
+                $(#[doc = $doc])+
+                #[must_use]
+                pub fn $field(mut self, $field: impl IntoSetting<$type>) -> Self {
+                    self.$field = $field.into_setting();
+                    self
+                }
+            )+
         }
 
         impl Default for Settings {

@@ -144,11 +144,8 @@ mod tests {
     use super::*;
 
     fn check(change: impl FnOnce(&mut Settings)) -> Result<(), String> {
-        let mut settings = Settings {
-            peer_addr: Some(([127, 0, 0, 1], 7379).into()),
-            cluster_secret_file: Some("secret".into()),
-            ..Settings::default()
-        };
+        let mut settings =
+            Settings::default().peer_addr(([127, 0, 0, 1], 7379)).cluster_secret_file("secret");
         change(&mut settings);
         settings.check().map_err(|error| error.to_string())
     }

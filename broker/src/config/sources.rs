@@ -4,7 +4,7 @@
 use std::{fmt, path::PathBuf};
 
 use super::{
-    ConfigError, Given, Kind, Origin, Row, Settings, TABLE, Value,
+    ConfigError, Given, Origin, Row, Settings, TABLE, Value,
     error::told_again,
     file,
     row::{PREFIX, row},
@@ -152,7 +152,7 @@ pub(super) fn wrong_value(row: &Row, origin: &Origin, given: &Given) -> ConfigEr
     let place = origin.of(row).to_string();
     ConfigError::Value {
         place: if matches!(origin, Origin::File { .. }) { format!("{place}: {}", row.name) } else { place },
-        value: (!matches!(row.kind, Kind::Secret)).then(|| told_again(&given.text())),
+        value: told_again(&given.text()),
         allowed: row.kind.allowed(),
     }
 }
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn an_embedded_node_needs_no_source() {
-        let settings = Settings { shards: 2, ..Settings::default() };
+        let settings = Settings::default().shards(2);
         assert_eq!(settings.check(), Ok(()));
         assert_eq!(Sources::default().load().expect("is right").settings, Settings::default());
     }

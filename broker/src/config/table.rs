@@ -8,12 +8,14 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use carillon_proto::limits::{ARGUMENT_BYTES_MAX_CEILING, ARGUMENT_BYTES_MAX_DEFAULT};
 
+use crate::Contents;
+
 use super::{
     Group, Kind, LogFormat, TlsClientAuth,
     bytes::{MIB, TIB},
     forms::{HOST_PORT, LOG_FILTER, NAME, PEERS},
     row::{self, Row, settings},
-    typed::{Typed, loopback},
+    typed::{IntoSetting, Typed, loopback},
 };
 
 /// Longest time of those that are counted in milliseconds: an hour.
@@ -48,17 +50,17 @@ settings! {
         kind: Kind::Bool,
     }
     /// PEM file with the certificate, and those between it and its authority. It is read again when it changes.
-    tls_cert_file: Option<PathBuf> = None, {
+    tls_cert_file: Option<Contents> = None, {
         group: Group::Clients,
         kind: Kind::Path,
     }
     /// PEM file with the key of the certificate.
-    tls_key_file: Option<PathBuf> = None, {
+    tls_key_file: Option<Contents> = None, {
         group: Group::Clients,
         kind: Kind::Path,
     }
     /// PEM file with the authorities of clients' certificates.
-    tls_ca_file: Option<PathBuf> = None, {
+    tls_ca_file: Option<Contents> = None, {
         group: Group::Clients,
         kind: Kind::Path,
     }
@@ -74,12 +76,12 @@ settings! {
         kind: Kind::Path,
     }
     /// File whose first line is the default user's password, as long as no such user is kept anywhere else.
-    password_file: Option<PathBuf> = None, {
+    password_file: Option<Contents> = None, {
         group: Group::Clients,
         kind: Kind::Path,
     }
     /// File whose first line is a password that is taken, too, while another is brought to all clients. It may be absent.
-    previous_password_file: Option<PathBuf> = None, {
+    previous_password_file: Option<Contents> = None, {
         group: Group::Clients,
         kind: Kind::Path,
     }
@@ -290,22 +292,22 @@ settings! {
         kind: Kind::Number { min: 1, max: 64 },
     }
     /// File with the secret that all nodes share, at least 22 bytes (openssl rand -hex 32).
-    cluster_secret_file: Option<PathBuf> = None, {
+    cluster_secret_file: Option<Contents> = None, {
         group: Group::Cluster,
         kind: Kind::Path,
     }
     /// PEM file with the authority of the nodes' certificates, instead of a secret.
-    peer_ca_file: Option<PathBuf> = None, {
+    peer_ca_file: Option<Contents> = None, {
         group: Group::Cluster,
         kind: Kind::Path,
     }
     /// PEM file with this node's certificate, for client and server use.
-    peer_cert_file: Option<PathBuf> = None, {
+    peer_cert_file: Option<Contents> = None, {
         group: Group::Cluster,
         kind: Kind::Path,
     }
     /// PEM file with the key of this node's certificate.
-    peer_key_file: Option<PathBuf> = None, {
+    peer_key_file: Option<Contents> = None, {
         group: Group::Cluster,
         kind: Kind::Path,
     }
@@ -368,7 +370,7 @@ settings! {
     }
     /// File with a token that operators have to show (Authorization: Bearer TOKEN). Without it, whoever reaches the
     /// address is answered; /livez and /readyz answer everyone. It is read again when it changes.
-    admin_token_file: Option<PathBuf> = None, {
+    admin_token_file: Option<Contents> = None, {
         group: Group::Operators,
         kind: Kind::Path,
     }

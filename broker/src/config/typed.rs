@@ -5,11 +5,56 @@ use std::{
     path::PathBuf,
 };
 
-use super::Value;
+use super::{LogFormat, TlsClientAuth, Value};
+use crate::Contents;
 
 /// A port that nobody but this machine reaches.
 pub(super) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// What becomes the value of a setting of type `T`.
+pub trait IntoSetting<T> {
+    /// Makes it one.
+    fn into_setting(self) -> T;
+}
+
+/// Each of these is given as what it is, so that a number without a type gets the setting's.
+macro_rules! as_they_are {
+    ($($value:ty),+) => {
+        $(impl IntoSetting<$value> for $value {
+            fn into_setting(self) -> $value {
+                self
+            }
+        })+
+    };
+}
+
+as_they_are!(u8, u16, u32, u64, usize, bool, LogFormat, TlsClientAuth);
+
+/// Each of these may be given as anything that says of itself that it is one.
+macro_rules! as_others {
+    ($($value:ty),+) => {
+        $(impl<V: Into<$value>> IntoSetting<$value> for V {
+            fn into_setting(self) -> $value {
+                self.into()
+            }
+        })+
+    };
+}
+
+as_others!(String, PathBuf, SocketAddr, Contents);
+
+impl<I: IntoIterator<Item: Into<String>>> IntoSetting<Vec<String>> for I {
+    fn into_setting(self) -> Vec<String> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+impl<T, V: IntoSetting<T>> IntoSetting<Option<T>> for V {
+    fn into_setting(self) -> Option<T> {
+        Some(self.into_setting())
+    }
 }
 
 /// The type of a setting's field.
@@ -66,6 +111,22 @@ impl Typed for PathBuf {
 
     fn to_value(&self) -> Value {
         Value::Text(self.display().to_string())
+    }
+}
+
+impl Typed for Contents {
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Hidden(contents) => Some(contents),
+            value => PathBuf::from_value(value).map(Self::from),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        match self.path() {
+            Some(path) => Value::Text(path.display().to_string()),
+            None => Value::Hidden(self.clone()),
+        }
     }
 }
 

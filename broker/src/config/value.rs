@@ -4,6 +4,7 @@
 use std::{fmt::Write as _, net::SocketAddr};
 
 use super::bytes;
+use crate::Contents;
 
 /// A value of a setting, whatever its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Value {
     Text(String),
     /// Several of them.
     List(Vec<String>),
+    /// What a program has given, and nobody is shown.
+    Hidden(Contents),
 }
 
 /// A setting as a flag, a variable or a file gives it, before it is checked.
@@ -68,8 +71,6 @@ pub enum Kind {
     Text(Form),
     /// Texts of some form.
     List(Form),
-    /// A text that nobody is shown.
-    Secret,
 }
 
 /// The form of a text.
@@ -104,7 +105,6 @@ impl Kind {
             Self::Text(form) => text_if((form.is_right)(text), text)?,
             // A list's texts have been taken above.
             Self::List(_) => return None,
-            Self::Secret => Value::Text(text.clone()),
         })
     }
 
@@ -121,7 +121,6 @@ impl Kind {
             Self::Choice(words) => words.join(" or "),
             Self::Text(form) => form.allowed.to_owned(),
             Self::List(form) => format!("{}, several divided by commas", form.allowed),
-            Self::Secret => "a text".to_owned(),
         }
     }
 
@@ -135,15 +134,14 @@ impl Kind {
             Self::Path => "PATH",
             Self::Choice(_) => "WORD",
             Self::Text(form) | Self::List(form) => form.value_name,
-            Self::Secret => "SECRET",
         }
     }
 
-    /// A value for people, as a flag would take it; a secret is not told.
+    /// A value for people, as a flag would take it; what is hidden is not told.
     pub fn show(&self, value: &Value) -> String {
         match (self, value) {
             (_, Value::Unset) => String::new(),
-            (Self::Secret, _) => "(secret)".to_owned(),
+            (_, Value::Hidden(contents)) => contents.to_string(),
             (Self::Bytes { .. }, Value::Number(number)) => bytes::show(*number),
             (_, Value::Number(number)) => number.to_string(),
             (_, Value::Bool(is_on)) => is_on.to_string(),
@@ -152,10 +150,10 @@ impl Kind {
         }
     }
 
-    /// A value as TOML. `None` for one that is not set, and for a secret.
+    /// A value as TOML. `None` for one that is not set, and for one that is hidden.
     pub fn toml(&self, value: &Value) -> Option<String> {
         Some(match (self, value) {
-            (_, Value::Unset) | (Self::Secret, _) => return None,
+            (_, Value::Unset | Value::Hidden(_)) => return None,
             (Self::Bytes { .. }, Value::Number(number)) => {
                 let text = bytes::show(*number);
                 if text.ends_with('B') { quote(&text) } else { text }
@@ -229,10 +227,11 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_not_shown() {
-        let value = Value::Text("hunter2".into());
-        assert_eq!(Kind::Secret.show(&value), "(secret)");
-        assert_eq!(Kind::Secret.toml(&value), None);
+    fn what_a_program_has_given_is_not_shown() {
+        let value = Value::Hidden(Contents::new("hunter2"));
+        assert_eq!(Kind::Path.show(&value), "(given by the program)");
+        assert_eq!(Kind::Path.toml(&value), None);
+        assert_eq!(format!("{value:?}"), "Hidden(Contents((given by the program)))");
     }
 
     #[test]

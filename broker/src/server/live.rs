@@ -211,7 +211,7 @@ mod tests {
             Value::Text(_) if row.name == "log-level" => Some(Value::Text("warn".into())),
             Value::Text(text) => Some(Value::Text(format!("{text}x"))),
             Value::List(_) => Some(Value::List(vec!["a:1".into()])),
-            Value::Unset => None,
+            Value::Unset | Value::Hidden(_) => None,
         }
     }
 

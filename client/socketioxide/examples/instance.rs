@@ -10,10 +10,10 @@
 #[path = "../../../cluster-tests/socketioxide-app/src/control.rs"]
 mod control;
 
-use std::{collections::HashMap, error::Error, path::PathBuf};
+use std::{collections::HashMap, error::Error, net::SocketAddr, path::PathBuf};
 
 use axum::{Router, routing::post};
-use carillon_broker::{Broker, config::Settings};
+use carillon_broker::{Broker, Contents, config::Settings};
 use carillon_client::Client;
 use carillon_socketioxide::{CarillonAdapter, CarillonDriver};
 use socketioxide::{
@@ -52,19 +52,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// A node of a cluster whose members are all inside of instances like this.
 async fn start_node(index: usize, peers: &str, data_dir: PathBuf) -> Result<Broker, Box<dyn Error>> {
     let peers: Vec<String> = peers.split(',').map(str::to_owned).collect();
-    std::fs::create_dir_all(&data_dir)?;
-    let secret = data_dir.join("secret");
-    std::fs::write(&secret, "what only these instances know, from openssl rand -hex 32\n")?;
-    let settings = Settings {
-        name: format!("n{index}"),
-        client_addr: "127.0.0.1:0".parse()?,
-        admin_addr: "127.0.0.1:0".parse()?,
-        peer_addr: Some(peers[index].parse()?),
-        peers,
-        cluster_secret_file: Some(secret),
-        data_dir: data_dir.join("node"),
-        ..Settings::default()
-    };
+    let own: SocketAddr = peers[index].parse()?;
+    let settings = Settings::default()
+        .name(format!("n{index}"))
+        .client_addr(([127, 0, 0, 1], 0))
+        .admin_addr(([127, 0, 0, 1], 0))
+        .peer_addr(own)
+        .peers(peers)
+        .cluster_secret_file(Contents::new("what only these instances know, from openssl rand -hex 32"))
+        .data_dir(data_dir);
     let broker = Broker::start(settings).await?;
     broker.ready().await?;
     Ok(broker)

@@ -12,12 +12,8 @@ use tokio::sync::mpsc;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn start(data: &Path, client_addr: SocketAddr) -> Broker {
-    let settings = Settings {
-        client_addr,
-        admin_addr: ([127, 0, 0, 1], 0).into(),
-        data_dir: data.to_owned(),
-        ..Settings::default()
-    };
+    let settings =
+        Settings::default().client_addr(client_addr).admin_addr(([127, 0, 0, 1], 0)).data_dir(data);
     Broker::start(settings).await.expect("starts")
 }
 

@@ -3,7 +3,7 @@
 //! All subscriptions share one connection. When it is lost, all names are subscribed to again on the next one: with
 //! numbers, if the server has them, from where the client was; without, and with a gap, if not. One command is under way
 //! at a time, so that what is subscribed to and unsubscribed from keeps its order; what has gathered meanwhile goes
-//! together.
+//! together. The same task drives the connection: from the socket to its subscription a message is in one pair of hands.
 
 mod commands;
 mod names;
@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     ClientError, ConnectError, Connection, ConnectionLost, Event, SubscriptionKind, dialer::Dialer,
-    outlet::Outlet,
+    driver::Driver, outlet::Outlet,
 };
 use names::Names;
 use position::Seen;
@@ -76,6 +76,8 @@ struct Session {
     /// Servers that may still be asked for all that was missed before a gap is put up with.
     strict_left: usize,
     last_error: Option<Arc<ConnectError>>,
+    /// When to look next whether a subscription has waited long enough for its beginning.
+    deadline: Option<Instant>,
 }
 
 /// Starts the task; it ends when nobody can give it orders any more.
@@ -88,6 +90,7 @@ pub(crate) fn start(dialer: Arc<Dialer>, orders: mpsc::UnboundedReceiver<Order>)
         seen: Seen::default(),
         strict_left: 0,
         last_error: None,
+        deadline: None,
     };
     tokio::spawn(session.run());
 }
@@ -103,8 +106,8 @@ impl Session {
                     None => return,
                 }
             }
-            let Some(connection) = self.connect().await else { continue };
-            if let Some(lost) = serve::serve(&mut self, &connection).await {
+            let Some((connection, driver)) = self.connect().await else { continue };
+            if let Some(lost) = serve::serve(&mut self, &connection, driver).await {
                 self.dialer.failed(&lost.endpoint.to_string());
                 self.interrupted(&lost);
             }
@@ -113,12 +116,12 @@ impl Session {
     }
 
     /// Connects to some server; `None` when there is no subscription any more.
-    async fn connect(&mut self) -> Option<Connection> {
+    async fn connect(&mut self) -> Option<(Connection, Driver)> {
         let dialer = Arc::clone(&self.dialer);
         let mut failures = 0;
         let mut attempt = Box::pin(attempt(Arc::clone(&dialer), Duration::ZERO));
         while !self.subs.is_empty() {
-            let deadline = self.deadline();
+            let deadline = self.deadline.unwrap_or_else(|| Instant::now() + NEVER);
             tokio::select! {
                 order = self.orders.recv() => match order {
                     Some(order) => self.obey(order),
@@ -126,7 +129,7 @@ impl Session {
                 },
                 () = sleep_until(deadline) => self.expire(),
                 result = &mut attempt => match result {
-                    Ok(connection) => return Some(connection),
+                    Ok(connected) => return Some(connected),
                     Err(error) if error.is_permanent() => self.end_all(&ClientError::Refused(Arc::new(error))),
                     Err(error) => {
                         let error = Arc::new(error);
@@ -146,6 +149,7 @@ impl Session {
             Order::Subscribe { id, wanted } => {
                 self.names.want(id, &wanted.names);
                 let deadline = Instant::now() + wanted.patience.min(NEVER);
+                self.deadline = Some(self.deadline.map_or(deadline, |other| other.min(deadline)));
                 self.subs.insert(id, Sub { wanted, deadline, missed: None });
                 self.confirm(id, true);
             }
@@ -201,12 +205,6 @@ impl Session {
         }
     }
 
-    /// When the next subscription has waited long enough for its beginning.
-    fn deadline(&self) -> Instant {
-        let waiting = self.subs.values().filter(|sub| sub.wanted.done.is_some());
-        waiting.map(|sub| sub.deadline).min().unwrap_or_else(|| Instant::now() + NEVER)
-    }
-
     /// Gives up the subscriptions that have waited long enough.
     fn expire(&mut self) {
         let now = Instant::now();
@@ -220,6 +218,8 @@ impl Session {
             let patience = self.subs.get(&id).map_or(Duration::ZERO, |sub| sub.wanted.patience);
             self.end(id, ClientError::NoServer { patience, last });
         }
+        let waiting = self.subs.values().filter(|sub| sub.wanted.done.is_some());
+        self.deadline = waiting.map(|sub| sub.deadline).min();
     }
 
     /// Ends a subscription with an error.
@@ -248,7 +248,7 @@ impl Sub {
     }
 }
 
-async fn attempt(dialer: Arc<Dialer>, pause: Duration) -> Result<Connection, ConnectError> {
+async fn attempt(dialer: Arc<Dialer>, pause: Duration) -> Result<(Connection, Driver), ConnectError> {
     sleep(pause).await;
     dialer.connect().await
 }

@@ -26,11 +26,14 @@ pub(super) struct Names {
     entries: HashMap<Name, Entry>,
     /// Subscribed to, and wanted by nobody any more.
     unwanted: HashSet<Name>,
+    /// Some may be wanted and not requested. While none is, nothing is searched for them.
+    may_be_due: bool,
 }
 
 impl Names {
     /// A subscription wants these.
     pub(super) fn want(&mut self, sub: u64, names: &[Name]) {
+        self.may_be_due = true;
         for name in names {
             let is_there = self.unwanted.remove(name);
             let stage = if is_there { Stage::Confirmed } else { Stage::Wanted };
@@ -71,6 +74,7 @@ impl Names {
 
     /// The connection is lost.
     pub(super) fn lost(&mut self) {
+        self.may_be_due = true;
         self.unwanted.clear();
         self.entries.retain(|_, entry| !entry.subs.is_empty());
         for entry in self.entries.values_mut() {
@@ -82,6 +86,10 @@ impl Names {
     /// Takes the names that are to be subscribed to: those of the connection before, if `again`, and else all, or those
     /// of one subscription only.
     pub(super) fn request(&mut self, again: bool, only_one: bool) -> Vec<Name> {
+        if !self.may_be_due {
+            return Vec::new();
+        }
+        self.may_be_due = again || only_one;
         let is_due = |entry: &Entry| entry.stage == Stage::Wanted && (!again || entry.was_confirmed);
         let first =
             self.entries.values().find(|entry| is_due(entry)).and_then(|entry| entry.subs.first().copied());
@@ -96,6 +104,7 @@ impl Names {
 
     /// These could not be subscribed to, and are to be tried again.
     pub(super) fn put_back(&mut self, names: &[Name]) {
+        self.may_be_due = true;
         for name in names {
             if let Some(entry) = self.entries.get_mut(name) {
                 entry.stage = Stage::Wanted;

@@ -1,22 +1,32 @@
 //! One connection's time: subscribing on it, and handing out what it brings.
 
-use std::{collections::VecDeque, time::SystemTime};
+use std::{collections::VecDeque, future::poll_fn, iter::repeat_n, pin::pin, time::SystemTime};
 
 use carillon_proto::resp::Protocol;
-use tokio::{sync::OwnedSemaphorePermit, time::sleep_until};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep},
+};
 
 use super::{
-    Session,
+    NEVER, Session,
     commands::{self, Outcome, UnderWay, What},
 };
 use crate::{
     ClientError, Connection, ConnectionLost, Event, Gap, GapCause, Message, RequestError, Subscriber,
-    SubscriptionKind, Via, message::Pushed, outlet, queue::QueueSender,
+    SubscriptionKind, Via, driver::Driver, message::Pushed, outlet, queue::QueueSender,
 };
 
 /// Serves the session's subscriptions until the connection is lost, which is returned; `None` if it is to be replaced, or
 /// not needed any more.
-pub(super) async fn serve(session: &mut Session, connection: &Connection) -> Option<ConnectionLost> {
+///
+/// The connection is driven here, too. In a task of its own it would have to wake this one for every message, which costs more
+/// than everything else that is done with it.
+pub(super) async fn serve(
+    session: &mut Session,
+    connection: &Connection,
+    driver: Driver,
+) -> Option<ConnectionLost> {
     let (subscriber, queue) = connection.empty_subscriber();
     let mut serving = Serving {
         session,
@@ -30,7 +40,17 @@ pub(super) async fn serve(session: &mut Session, connection: &Connection) -> Opt
         backlog: VecDeque::new(),
     };
     serving.begin();
-    serving.run().await
+    let mut driving = pin!(driver.run());
+    // Not stopped by tokio's bound on what a task does at a time: a socket that always has more would use it up. What there
+    // is to do here has an end, as nothing is read meanwhile.
+    let mut serving = pin!(tokio::task::unconstrained(serving.run()));
+    let mut is_lost = false;
+    poll_fn(|context| {
+        // What it has read is handed out below, without another turn of the task.
+        is_lost = is_lost || driving.as_mut().poll(context).is_ready();
+        serving.as_mut().poll(context)
+    })
+    .await
 }
 
 struct Serving<'a> {
@@ -69,12 +89,17 @@ impl Serving<'_> {
     }
 
     async fn run(&mut self) -> Option<ConnectionLost> {
+        let mut timer = pin!(sleep(NEVER));
         loop {
             self.send_next();
             if self.session.subs.is_empty() {
                 return None;
             }
-            let deadline = self.session.deadline();
+            // As in the connection's driver, a timer is not set for every message.
+            let deadline = self.session.deadline;
+            if let Some(deadline) = deadline.filter(|deadline| *deadline < timer.deadline()) {
+                timer.as_mut().reset(deadline);
+            }
             let is_blocked = !self.backlog.is_empty();
             let room = self
                 .backlog
@@ -101,13 +126,14 @@ impl Serving<'_> {
                 }
                 pushed = self.subscriber.next_pushed(), if !is_blocked => match pushed {
                     Ok(pushed) => {
-                        self.take(pushed);
+                        self.take_all(pushed);
                         Ok(())
                     }
                     Err(lost) => Err(End::Lost(lost)),
                 },
-                () = sleep_until(deadline) => {
+                () = &mut timer, if deadline.is_some() => {
                     self.session.expire();
+                    timer.as_mut().reset(Instant::now() + NEVER);
                     Ok(())
                 }
             };
@@ -162,6 +188,13 @@ impl Serving<'_> {
                 }
                 self.send(What::Resume { is_strict: false }, names);
             }
+            (What::Resume { is_strict: false }, Err(RequestError::Refused { reply, .. }))
+                if reply.starts_with("GAP") =>
+            {
+                // It has numbers, but does not know how to go on from those of before.
+                self.is_resuming = false;
+                self.session.names.put_back(&names);
+            }
             (What::Resume { .. } | What::Subscribe { is_numbered: true }, Err(_)) => {
                 // It has no numbers, or not for this user.
                 (self.is_numbered, self.is_resuming) = (false, false);
@@ -188,12 +221,22 @@ impl Serving<'_> {
         }
     }
 
+    /// Takes in what was pushed, and what has come behind it, for as long as there is room to hand it out.
+    fn take_all(&mut self, first: Pushed) {
+        self.take(first);
+        while self.backlog.is_empty()
+            && let Some(pushed) = self.subscriber.next_pushed_now()
+        {
+            self.take(pushed);
+        }
+    }
+
     fn take(&mut self, pushed: Pushed) {
         match pushed {
-            Pushed::Message(message) => self.route(&message),
+            Pushed::Message(message) => self.route(message),
             Pushed::Numbered { stamp, messages } => {
                 if self.session.seen.note(&stamp) {
-                    messages.into_iter().for_each(|message| self.route(&message));
+                    messages.into_iter().for_each(|message| self.route(message));
                 }
             }
             Pushed::Gap => self.tell_forgotten(),
@@ -207,14 +250,17 @@ impl Serving<'_> {
         self.hand_out();
     }
 
-    fn route(&mut self, message: &Message) {
-        let name = match &message.via {
-            Via::Channel => (SubscriptionKind::Channel, message.channel.clone()),
-            Via::Shard => (SubscriptionKind::Shard, message.channel.clone()),
-            Via::Pattern(pattern) => (SubscriptionKind::Pattern, pattern.clone()),
+    fn route(&mut self, mut message: Message) {
+        // The name is lent for the search: a first copy of bytes that nobody shares yet would need memory.
+        let (kind, name) = match &mut message.via {
+            Via::Channel => (SubscriptionKind::Channel, &mut message.channel),
+            Via::Shard => (SubscriptionKind::Shard, &mut message.channel),
+            Via::Pattern(pattern) => (SubscriptionKind::Pattern, pattern),
         };
-        let subs = self.session.names.subs(&name);
-        self.backlog.extend(subs.iter().map(|id| (*id, message.clone())));
+        let wanted = (kind, std::mem::take(name));
+        let subs = self.session.names.subs(&wanted);
+        *name = wanted.1;
+        self.backlog.extend(subs.iter().copied().zip(repeat_n(message, subs.len())));
     }
 
     /// Hands out what there is room for.

@@ -67,14 +67,9 @@ pub(crate) async fn open(kind: Kind, broker: &str) -> Result<Pair, Failure> {
     Ok(match kind {
         Kind::InProcess => {
             let data = tempfile::tempdir()?;
-            let settings = Settings {
-                client_addr: "127.0.0.1:0".parse()?,
-                admin_addr: "127.0.0.1:0".parse()?,
-                data_dir: data.path().to_owned(),
-                // As the server beside it has.
-                shards: 1,
-                ..Settings::default()
-            };
+            let any_port = ([127, 0, 0, 1], 0);
+            let settings =
+                Settings::default().client_addr(any_port).admin_addr(any_port).data_dir(data.path());
             let node = Broker::start(settings).await?;
             node.ready().await?;
             let client = node.client();

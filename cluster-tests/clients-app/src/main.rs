@@ -2,9 +2,11 @@
 //! time for each message. `measure.sh` builds it, starts the server and runs it.
 //!
 //!     clients --broker 127.0.0.1:6379 --pid PID [--rounds 5] [--messages 100000] [--payload 64] [--window 64]
+//!         [--only carillon-client|redis-rs|fred]
 //!
 //! All take turns in each round, so that whatever else the machine does falls on all of them. Told are the medians of all
-//! rounds, as they are and as ratios to the client over loopback.
+//! rounds, as they are and as ratios to the client over loopback. With `--only`, the one whose name begins so is run by itself, for
+//! strace and perf to look at.
 
 mod kinds;
 
@@ -27,6 +29,8 @@ struct Plan {
     payload: usize,
     /// Publishes that are under way at a time.
     window: usize,
+    /// All of them, or one.
+    kinds: Vec<Kind>,
 }
 
 /// One round of one kind.
@@ -46,8 +50,8 @@ async fn main() -> Result<(), Failure> {
     let mut all: HashMap<Kind, Vec<Figures>> = HashMap::new();
     for round in 0..plan.rounds {
         // Another first each time.
-        for at in 0..Kind::ALL.len() {
-            let kind = Kind::ALL[(at + round) % Kind::ALL.len()];
+        for at in 0..plan.kinds.len() {
+            let kind = plan.kinds[(at + round) % plan.kinds.len()];
             all.entry(kind).or_default().push(measure(kind, &plan).await?);
         }
     }
@@ -60,9 +64,10 @@ async fn main() -> Result<(), Failure> {
         figures.sort_by(f64::total_cmp);
         figures[figures.len() / 2]
     };
-    for kind in Kind::ALL {
+    let base = if plan.kinds.contains(&Kind::Carillon) { Kind::Carillon } else { plan.kinds[0] };
+    for kind in plan.kinds {
         let cell = |figure: fn(&Figures) -> f64, unit: &str| {
-            let (own, base) = (median(kind, figure), median(Kind::Carillon, figure));
+            let (own, base) = (median(kind, figure), median(base, figure));
             format!("{own:.1}{unit} ({:.2})", own / base)
         };
         let server = match kind {
@@ -86,7 +91,15 @@ fn plan() -> Result<Plan, Failure> {
     let flags: HashMap<&str, &str> =
         words.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
     let number = |flag: &str, default: usize| flags.get(flag).map_or(Ok(default), |text| text.parse());
+    let kinds: Vec<Kind> = match flags.get("--only") {
+        None => Kind::ALL.to_vec(),
+        Some(only) => {
+            let is_meant = |kind: &Kind| *kind != Kind::InProcess && kind.name().starts_with(only);
+            vec![Kind::ALL.into_iter().find(is_meant).ok_or("--only names none")?]
+        }
+    };
     Ok(Plan {
+        kinds,
         broker: flags.get("--broker").ok_or("--broker HOST:PORT is missing")?.to_string(),
         pid: flags.get("--pid").ok_or("--pid, of the broker, is missing")?.parse()?,
         rounds: number("--rounds", 5)?.max(1),

@@ -15,7 +15,7 @@ use std::{
 };
 
 use carillon_client::{
-    Address, Client, ClientSettings, Endpoint, Event, GapCause, Network, Opening, Settings, Socket, Transport,
+    Address, Client, ClientSettings, Endpoint, Event, GapCause, Network, Opening, Socket, Transport,
 };
 use tokio::{runtime::Runtime, task::JoinHandle};
 
@@ -167,7 +167,7 @@ impl Traffic {
 
 fn client(addresses: &[Address], transport: Arc<dyn Transport>) -> Client {
     let mut settings = ClientSettings::default();
-    settings.connection = Settings { silence_time_max: SILENCE, ..Settings::default() };
+    settings.connection.silence_time_max = SILENCE;
     Client::with(addresses.to_vec(), transport, settings)
 }
 

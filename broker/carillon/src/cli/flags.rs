@@ -91,7 +91,7 @@ fn of_kind(arg: Arg, kind: Kind) -> Arg {
         Kind::Choice(words) => arg.value_parser(Words(words)),
         // A number below zero is no other flag.
         Kind::Number { .. } => arg.allow_hyphen_values(true),
-        Kind::Bytes { .. } | Kind::Addr | Kind::Text(_) | Kind::Secret => arg,
+        Kind::Bytes { .. } | Kind::Addr | Kind::Text(_) => arg,
     }
 }
 

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     fn message(channel: &'static [u8], payload: &'static [u8], via: Via) -> Message {
-        Message { channel: channel.into(), payload: payload.into(), via }
+        Message::new(channel, payload, via)
     }
 
     #[test]

@@ -53,12 +53,20 @@ pub struct ServerSettings {
         value_name = "ADDR"
     )]
     pub server: String,
-    /// PEM file with the authorities to trust over TLS, instead of the system's.
-    #[arg(long, env = "CARILLON_CA_FILE", value_name = "PATH")]
-    pub ca_file: Option<PathBuf>,
+    /// Whom to trust.
+    #[command(flatten)]
+    pub trust: TrustSettings,
     /// As whom.
     #[command(flatten)]
     pub login: LoginSettings,
+}
+
+/// Whom to trust over TLS.
+#[derive(Args, Clone, Debug)]
+pub struct TrustSettings {
+    /// PEM file with the authorities to trust over TLS, instead of the system's.
+    #[arg(long, env = "CARILLON_CA_FILE", value_name = "PATH")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Who authenticates, where the address does not say.
@@ -138,17 +146,9 @@ impl ServerSettings {
         self.server.split(',').map(|server| self.login.address(server.trim())).collect()
     }
 
-    fn network(&self) -> Result<Network, CliError> {
-        let ca_file = self.ca_file.as_deref().filter(|path| !path.as_os_str().is_empty());
-        Ok(match ca_file {
-            Some(path) => Network::with_tls(Tls::with_authorities(path)?),
-            None => Network::default(),
-        })
-    }
-
     /// A connection to the first server that can be reached.
     async fn connect(&self) -> Result<Connection, CliError> {
-        let network = self.network()?;
+        let network = self.trust.network()?;
         let mut last = None;
         for address in self.addresses()? {
             match Connection::open_over(&network, &address, Settings::default()).await {
@@ -157,6 +157,18 @@ impl ServerSettings {
             }
         }
         Err(last.unwrap_or_else(|| CliError::Usage("--server names none".to_owned())))
+    }
+}
+
+impl TrustSettings {
+    /// What `--ca-file` says; `None` for what the system trusts.
+    fn tls(&self) -> Result<Option<Tls>, CliError> {
+        let ca_file = self.ca_file.as_deref().filter(|path| !path.as_os_str().is_empty());
+        Ok(ca_file.map(Tls::with_authorities).transpose()?)
+    }
+
+    fn network(&self) -> Result<Network, CliError> {
+        Ok(self.tls()?.map_or_else(Network::default, Network::with_tls))
     }
 }
 
@@ -249,7 +261,7 @@ mod tests {
     fn settings(server: &str, username: &str, password: &str) -> ServerSettings {
         ServerSettings {
             server: server.into(),
-            ca_file: None,
+            trust: TrustSettings { ca_file: None },
             login: LoginSettings { username: Some(username.into()), password: Some(password.into()) },
         }
     }

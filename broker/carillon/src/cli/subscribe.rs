@@ -50,7 +50,8 @@ pub async fn subscribe(settings: SubscribeSettings) -> Result<(), CliError> {
     let at = names.join(",");
     // Whoever has just typed the address wants to know at once what is wrong with it.
     drop(settings.server.connect().await?);
-    let client = Client::with(addresses, Arc::new(settings.server.network()?), ClientSettings::default());
+    let client =
+        Client::with(addresses, Arc::new(settings.server.trust.network()?), ClientSettings::default());
     let kind = match (settings.pattern, settings.shard) {
         (true, _) => SubscriptionKind::Pattern,
         (_, true) => SubscriptionKind::Shard,

@@ -12,6 +12,7 @@ use ring::digest::{SHA256, digest};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    Contents,
     acl::User,
     app::{ports, users, users::Keeper},
     config::{Row, Settings, Sources, TABLE},
@@ -29,19 +30,19 @@ const LOOKED_AT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Settings that name files, and whether a node takes what is new in them while it runs.
 const FILES: [(&str, FileOf, bool); 10] = [
-    ("tls-cert-file", |settings| settings.tls_cert_file.as_deref(), true),
-    ("tls-key-file", |settings| settings.tls_key_file.as_deref(), true),
-    ("tls-ca-file", |settings| settings.tls_ca_file.as_deref(), true),
-    ("password-file", |settings| settings.password_file.as_deref(), true),
-    ("previous-password-file", |settings| settings.previous_password_file.as_deref(), true),
-    ("cluster-secret-file", |settings| settings.cluster_secret_file.as_deref(), false),
-    ("peer-ca-file", |settings| settings.peer_ca_file.as_deref(), false),
-    ("peer-cert-file", |settings| settings.peer_cert_file.as_deref(), false),
-    ("peer-key-file", |settings| settings.peer_key_file.as_deref(), false),
-    ("admin-token-file", |settings| settings.admin_token_file.as_deref(), true),
+    ("tls-cert-file", |settings| &settings.tls_cert_file, true),
+    ("tls-key-file", |settings| &settings.tls_key_file, true),
+    ("tls-ca-file", |settings| &settings.tls_ca_file, true),
+    ("password-file", |settings| &settings.password_file, true),
+    ("previous-password-file", |settings| &settings.previous_password_file, true),
+    ("cluster-secret-file", |settings| &settings.cluster_secret_file, false),
+    ("peer-ca-file", |settings| &settings.peer_ca_file, false),
+    ("peer-cert-file", |settings| &settings.peer_cert_file, false),
+    ("peer-key-file", |settings| &settings.peer_key_file, false),
+    ("admin-token-file", |settings| &settings.admin_token_file, true),
 ];
 
-type FileOf = fn(&Settings) -> Option<&Path>;
+type FileOf = fn(&Settings) -> &Option<Contents>;
 
 /// What was in the configuration file, and in each of [`FILES`].
 type Seen = Vec<Option<Vec<u8>>>;
@@ -107,7 +108,7 @@ async fn look(sources: &Sources, settings: &Settings) -> Seen {
 }
 
 fn paths(sources: &Sources, settings: &Settings) -> Vec<Option<PathBuf>> {
-    let named = FILES.iter().map(|(_, file, _)| file(settings));
+    let named = FILES.iter().map(|(_, file, _)| file(settings).as_ref().and_then(Contents::path));
     [sources.file()].into_iter().chain(named).map(|path| path.map(Path::to_owned)).collect()
 }
 

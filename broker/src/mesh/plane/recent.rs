@@ -75,12 +75,15 @@ impl<L: Local> Plane<L> {
     pub fn recent(&self, cursor: &mut Cursor) -> Recent {
         let state = self.state.borrow();
         let rings = state.rings();
-        if state.node == alone::NODE && !cursor.next.keys().any(|origin| rings.contains_key(origin)) {
+        let has_any = cursor.next.keys().any(|origin| rings.contains_key(origin));
+        if state.node == alone::NODE && !has_any {
             // From another life of this node, or from a cluster: its views are not these. In a cluster that cannot be told
             // from a client whose origins have all left, and which has had what others had published before.
             cursor.epoch = 0;
         }
-        if state.view.epoch < cursor.epoch {
+        // Of the members of a view that is on its way here, this node is one. Whose origins are all unknown, though they are in
+        // a later view, comes from another cluster, where views are counted by themselves: nothing can be waited for.
+        if state.view.epoch < cursor.epoch && (has_any || cursor.next.is_empty()) {
             return Recent { is_early: true, ..Recent::default() };
         }
         let mut recent = Recent::default();

@@ -119,6 +119,33 @@ fn a_client_whose_origins_have_all_left_gets_nothing_twice() {
     });
 }
 
+/// Two clusters count their views each by itself. A client that came from one with more of them was held back for five seconds,
+/// by each node that it asked, and went on without numbers.
+#[test]
+fn a_client_of_another_cluster_is_not_held_back_until_that_ones_view_is_here() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    runtime.expect("a runtime").block_on(async {
+        let (_commands, receiver) = mpsc::unbounded_channel();
+        let (events, _told) = mpsc::unbounded_channel();
+        let (progress, _) = watch::channel(PlaneProgress::default());
+        let clients = Clients::default();
+        let plane = Plane::start(clients, Arc::new(Links::default()), SETTINGS, receiver, events, progress);
+        plane.begin(1, 10);
+        plane.install(View { epoch: 5, members: [(1, 10)].into() }, vec![1]);
+        plane.publish(false, b"news", b"not for it", 1);
+        let stranger = Stamp { origin: Origin { node: 1, incarnation: 11 }, number: 3 };
+        let recent = plane.recent(&mut Cursor::from(Position { epoch: 6, seen: vec![stranger] }));
+        assert!(!recent.is_early && recent.frames.is_empty());
+        assert_eq!((recent.gaps[0].first, recent.gaps[0].last), (4, None));
+        assert_eq!(recent.end, Some(plane.position()), "it goes on from here");
+        // One of this cluster has heard of a view before this node has.
+        let own = Stamp { origin: Origin { node: 1, incarnation: 10 }, number: 0 };
+        let ahead = Position { epoch: 6, seen: vec![own, stranger] };
+        assert!(plane.recent(&mut Cursor::from(ahead)).is_early);
+    });
+}
+
 /// A node on its own numbers its messages as one of a cluster does, and gives them to who comes back.
 #[test]
 fn a_node_alone_gives_recent_messages_again() {

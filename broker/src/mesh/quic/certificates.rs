@@ -3,11 +3,7 @@
 //! With a cluster secret the authority's Ed25519 key is derived from it (HKDF-SHA256, RFC 5869), and each node
 //! mints its own certificate when it starts: one random string is the whole PKI, and no clock has to be right.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{borrow::Cow, io, sync::Arc};
 
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -18,6 +14,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _},
     server::WebPkiClientVerifier,
 };
+
+use crate::Contents;
 
 /// The name in the certificates that nodes mint.
 const NAME: &str = "carillon";
@@ -36,26 +34,28 @@ const PKCS8_ED25519: [u8; 16] =
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {file}: {source}")]
     File {
         /// The file.
-        path: PathBuf,
+        file: Contents,
         /// What the system said.
         source: io::Error,
     },
     /// The secret is easy to guess.
-    #[error("the cluster secret in {} has {len} bytes; it needs at least {SECRET_BYTES_MIN} (openssl rand -hex 32 makes one)", path.display())]
+    #[error(
+        "the cluster secret in {file} has {len} bytes; it needs at least {SECRET_BYTES_MIN} (openssl rand -hex 32 makes one)"
+    )]
     ShortSecret {
         /// The file.
-        path: PathBuf,
+        file: Contents,
         /// Its length without white space around it.
         len: usize,
     },
     /// A PEM file holds something else.
-    #[error("{} is not usable: {what}", path.display())]
+    #[error("{file} is not usable: {what}")]
     Pem {
         /// The file.
-        path: PathBuf,
+        file: Contents,
         /// What is wrong.
         what: String,
     },
@@ -76,12 +76,11 @@ pub struct Credentials {
 
 impl Credentials {
     /// Derives the cluster's authority from the secret in a file, and mints a certificate.
-    pub fn from_secret_file(path: &Path) -> Result<Self, CredentialsError> {
-        let secret =
-            fs::read(path).map_err(|source| CredentialsError::File { path: path.to_owned(), source })?;
+    pub fn from_secret_file(file: &Contents) -> Result<Self, CredentialsError> {
+        let secret = read(file)?;
         let secret = secret.trim_ascii();
         if secret.len() < SECRET_BYTES_MIN {
-            return Err(CredentialsError::ShortSecret { path: path.to_owned(), len: secret.len() });
+            return Err(CredentialsError::ShortSecret { file: file.clone(), len: secret.len() });
         }
         Self::from_secret(secret)
     }
@@ -113,30 +112,23 @@ impl Credentials {
 
     /// Reads an authority, a certificate that it has issued for `name`, and the certificate's key.
     pub fn from_pem_files(
-        ca: &Path,
-        chain: &Path,
-        key: &Path,
+        ca: &Contents,
+        chain: &Contents,
+        key: &Contents,
         name: String,
     ) -> Result<Self, CredentialsError> {
-        let bad = |path: &Path, what: String| CredentialsError::Pem { path: path.to_owned(), what };
-        let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
-            CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| bad(path, error.to_string()))
-                .and_then(|found| {
-                    if found.is_empty() {
-                        Err(bad(path, "it holds no certificate".into()))
-                    } else {
-                        Ok(found)
-                    }
-                })
+        let bad = |file: &Contents, what: String| CredentialsError::Pem { file: file.clone(), what };
+        let certificates = |file: &Contents| -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
+            let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(file)?).collect();
+            let found = found.map_err(|error| bad(file, error.to_string()))?;
+            if found.is_empty() { Err(bad(file, "it holds no certificate".into())) } else { Ok(found) }
         };
         let mut roots = RootCertStore::empty();
         for certificate in certificates(ca)? {
             roots.add(certificate).map_err(|error| bad(ca, error.to_string()))?;
         }
         let chain = certificates(chain)?;
-        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| bad(key, error.to_string()))?;
+        let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| bad(key, error.to_string()))?;
         Ok(Self { roots: Arc::new(roots), chain, key, name })
     }
 
@@ -166,6 +158,10 @@ impl Credentials {
         config.alpn_protocols = vec![carillon_proto::peer::ALPN.to_vec()];
         Ok(config)
     }
+}
+
+fn read(file: &Contents) -> Result<Cow<'_, [u8]>, CredentialsError> {
+    file.read().map_err(|source| CredentialsError::File { file: file.clone(), source })
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -199,8 +195,11 @@ mod tests {
     #[test]
     fn a_short_secret_is_refused_with_what_to_do() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "  hunter2\n").unwrap();
-        let error = Credentials::from_secret_file(file.path()).unwrap_err().to_string();
-        assert!(error.contains("7 bytes") && error.contains("openssl rand"), "{error}");
+        std::fs::write(file.path(), "  hunter2\n").unwrap();
+        for secret in [Contents::from(file.path()), Contents::new("  hunter2\n")] {
+            let error = Credentials::from_secret_file(&secret).unwrap_err().to_string();
+            assert!(error.contains("7 bytes") && error.contains("openssl rand"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 }

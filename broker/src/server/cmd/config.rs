@@ -54,8 +54,7 @@ fn settings(node: &Node) -> Vec<(&'static str, String)> {
 fn redis_value(row: &Row, current: &Settings) -> String {
     match row.get(current) {
         _ if row.redis == Some("loglevel") => level_name(LevelFilter::current()).into(),
-        _ if matches!(row.kind, Kind::Secret) => String::new(),
-        Value::Unset => String::new(),
+        Value::Unset | Value::Hidden(_) => String::new(),
         Value::Bool(is_on) => if is_on { "yes" } else { "no" }.into(),
         Value::Number(number) => number.to_string(),
         Value::Text(text) => text,

@@ -4,7 +4,6 @@ mod stream;
 
 use std::{
     io,
-    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
@@ -18,7 +17,7 @@ use rustls::{
 pub(crate) use stream::TlsStream;
 
 use super::{CloseReason, Shard, connection::Connection};
-use crate::config::TlsClientAuth;
+use crate::{Contents, config::TlsClientAuth};
 
 /// How long a client may take to shake hands.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
@@ -27,11 +26,11 @@ const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
     /// PEM file with the certificate, and those between it and its authority.
-    pub cert: PathBuf,
+    pub cert: Contents,
     /// PEM file with its key.
-    pub key: PathBuf,
+    pub key: Contents,
     /// PEM file with the authorities of clients' certificates.
-    pub ca: Option<PathBuf>,
+    pub ca: Option<Contents>,
     /// Whether clients have to show a certificate.
     pub client_auth: TlsClientAuth,
 }
@@ -40,12 +39,12 @@ pub struct TlsFiles {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read, or holds something else.
-    #[error("{setting} {}: {what}", path.display())]
+    #[error("{setting} {file}: {what}")]
     File {
         /// The setting that names it.
         setting: &'static str,
         /// The file.
-        path: PathBuf,
+        file: Contents,
         /// What is wrong with it.
         what: String,
     },
@@ -82,11 +81,12 @@ impl Tls {
 }
 
 fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
-    let wrong = |setting, path: &Path, what: String| TlsError::File { setting, path: path.to_owned(), what };
+    let wrong = |setting, file: &Contents, what: String| TlsError::File { setting, file: file.clone(), what };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = certificates(&files.cert).map_err(|what| wrong("--tls-cert-file", &files.cert, what))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| wrong("--tls-key-file", &files.key, error.to_string()))?;
+    let wrong_key = |what| wrong("--tls-key-file", &files.key, what);
+    let key = files.key.read().map_err(|error| wrong_key(error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| wrong_key(error.to_string()))?;
     let verifier = match (files.client_auth, &files.ca) {
         (TlsClientAuth::No, _) => WebPkiClientVerifier::no_client_auth(),
         (_, None) => return Err(TlsError::NoAuthority),
@@ -112,7 +112,7 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
     let mut config = builder
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
-        .map_err(|error| wrong("--tls-key-file", &files.key, error.to_string()))?;
+        .map_err(|error| wrong_key(error.to_string()))?;
     if files.client_auth != TlsClientAuth::No {
         // A session that is resumed would not be asked for its certificate again, whatever has been revoked since.
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -121,9 +121,10 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
     Ok(config)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let found: Vec<_> = read.map_err(|error| error.to_string())?;
+fn certificates(file: &Contents) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = file.read().map_err(|error| error.to_string())?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = read.map_err(|error| error.to_string())?;
     if found.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(found) }
 }
 

@@ -90,8 +90,7 @@ impl Client {
         control: &Control,
         poller: &Poller,
     ) -> Result<(), Trouble> {
-        let address = control.address(self.home, self.attempt);
-        let mut link = Link::dial(&address, poller, index)?;
+        let mut link = Link::dial(control.place(self.home, self.attempt), poller, index)?;
         link.out.extend_from_slice(&plan.greeting);
         if let Role::Subscriber(subscriber) = &self.role {
             link.out.extend_from_slice(&plan.subscribe(subscriber.id));

@@ -5,9 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
-use socket2::SockAddr;
-
-use super::clock::{Clock, Times};
+use super::{
+    clock::{Clock, Times},
+    link::Place,
+};
 
 /// Shared by the threads of a run.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(super) struct Control {
     /// Everything has arrived, or enough has been waited for.
     pub(super) stop: AtomicBool,
     /// Where to connect to; the primary behind Sentinels moves.
-    pub(super) addresses: RwLock<Vec<SockAddr>>,
+    pub(super) places: RwLock<Vec<Place>>,
     failure: Mutex<Option<String>>,
     pub(super) gauges: Vec<Gauge>,
 }
@@ -38,12 +39,12 @@ pub(super) struct Gauge {
 }
 
 impl Control {
-    pub(super) fn new(clock: Clock, addresses: Vec<SockAddr>, threads: usize) -> Self {
+    pub(super) fn new(clock: Clock, places: Vec<Place>, threads: usize) -> Self {
         Self {
             clock,
             times: OnceLock::new(),
             stop: AtomicBool::new(false),
-            addresses: RwLock::new(addresses),
+            places: RwLock::new(places),
             failure: Mutex::new(None),
             gauges: (0..threads).map(|_| Gauge::default()).collect(),
         }
@@ -59,10 +60,10 @@ impl Control {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The address for an attempt of a client whose own server is number `home`.
-    pub(super) fn address(&self, home: usize, attempt: usize) -> SockAddr {
-        let addresses = self.addresses.read().unwrap_or_else(PoisonError::into_inner);
-        addresses[(home + attempt) % addresses.len()].clone()
+    /// The server for an attempt of a client whose own server is number `home`.
+    pub(super) fn place(&self, home: usize, attempt: usize) -> Place {
+        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        places[(home + attempt) % places.len()].clone()
     }
 
     pub(super) fn ready(&self) -> u32 {

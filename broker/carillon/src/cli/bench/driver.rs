@@ -248,6 +248,9 @@ impl Driver {
         let Some(link) = &mut self.clients[index].link else { return Ok(()) };
         let gone = || Trouble::Gone(io::ErrorKind::UnexpectedEof.into());
         let len = link.read(&mut self.buffer)?.ok_or_else(gone)?;
+        if link.has_more_to_write() {
+            link.flush(&self.poller, index)?;
+        }
         let now_ns = self.control.clock.now_ns();
         // Taken out while the client, which is part of this thread's state too, works on it.
         let buffer = std::mem::take(&mut self.buffer);

@@ -48,11 +48,9 @@ const SPARE_FILES: u64 = 64;
 pub async fn bench(settings: BenchSettings) -> Result<(), CliError> {
     settings.check()?;
     allow_connections(&settings)?;
-    let sentinel = settings.sentinel.as_deref();
-    let mut targets = vec![Target::find(&settings.server, &settings.login, sentinel, &settings.pids).await?];
+    let mut targets = vec![Target::find(&settings.server, &settings, &settings.pids).await?];
     if !settings.against.is_empty() {
-        targets
-            .push(Target::find(&settings.against, &settings.login, sentinel, &settings.against_pids).await?);
+        targets.push(Target::find(&settings.against, &settings, &settings.against_pids).await?);
     }
     let report = Report::new(&settings, rounds(&settings, targets)?);
     if let Some(path) = &settings.plot {

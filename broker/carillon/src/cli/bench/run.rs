@@ -63,7 +63,7 @@ pub(super) fn run(
     });
     let plan = Arc::new(Plan::new(settings, run, login.as_ref(), target.dialect));
     let threads = usize::from(settings.threads);
-    let control = Arc::new(Control::new(Clock::start(), target.resolved.clone(), threads));
+    let control = Arc::new(Control::new(Clock::start(), target.places.clone(), threads));
     let drivers = spawn(&plan, &control, target.addresses.len())?;
     let watch = target.sentinels.clone().map(|sentinels| {
         let control = Arc::clone(&control);

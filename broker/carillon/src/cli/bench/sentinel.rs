@@ -11,7 +11,7 @@ use std::{
 
 use carillon_proto::resp::{Value, ValueDecoder};
 
-use super::{control::Control, plan::request};
+use super::{control::Control, link::Place, plan::request};
 
 /// How long one Sentinel may take to answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(100);
@@ -46,7 +46,8 @@ impl Sentinels {
             if control.down() > 0
                 && let Some(primary) = self.primary()
             {
-                *control.addresses.write().unwrap_or_else(PoisonError::into_inner) = vec![primary.into()];
+                let place = Place { addr: primary.into(), tls: None };
+                *control.places.write().unwrap_or_else(PoisonError::into_inner) = vec![place];
             }
             thread::sleep(ASK_AGAIN);
         }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 
 use super::{payload::HEAD_BYTES, target::NATS};
-use crate::cli::{CliError, LoginSettings};
+use crate::cli::{CliError, LoginSettings, TrustSettings};
 
 /// Rounds of a comparison, where none are said: the median of five bears two that were disturbed.
 const ROUNDS_OF_COMPARISON: u32 = 5;
@@ -22,7 +22,7 @@ const STREAMS_MAX: u64 = 20_000_000;
 /// lost, got twice or out of order; if there was any, or if a server closed a connection, the exit code is 1.
 #[derive(Args, Clone, Debug)]
 pub struct BenchSettings {
-    /// Servers to load, `host:port` or a URL as for `pub`, or `nats://host:port`; connections are spread over them in
+    /// Servers to load, `host:port` or a URL as for `pub` (`rediss://` for TLS), or `nats://host:port`; connections are spread over them in
     /// turn.
     #[arg(
         long,
@@ -39,6 +39,9 @@ pub struct BenchSettings {
     /// `--server` and `--against` are Redis Sentinels: ask them for the primary of this name, again at each reconnect.
     #[arg(long, value_name = "NAME")]
     pub sentinel: Option<String>,
+    /// Whom to trust.
+    #[command(flatten)]
+    pub trust: TrustSettings,
     /// As whom.
     #[command(flatten)]
     pub login: LoginSettings,

@@ -1,12 +1,19 @@
 //! The servers that a run loads: where they are, which processes they run in, and what they call themselves.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::{
+    net::{SocketAddr, ToSocketAddrs as _},
+    sync::Arc,
+};
 
-use carillon_client::{Address, Connection, Credentials, Endpoint, Settings, Value};
+use carillon_client::{Address, Connection, Credentials, Endpoint, Settings, Tls, Value};
+use rustls::{
+    ClientConfig,
+    pki_types::{InvalidDnsNameError, ServerName},
+};
 use socket2::SockAddr;
 
-use super::{nats, plan::Dialect, procs, sentinel::Sentinels};
-use crate::cli::{CliError, LoginSettings};
+use super::{link::Place, nats, plan::Dialect, procs, sentinel::Sentinels, settings::BenchSettings};
+use crate::cli::{CliError, TrustSettings};
 
 /// How the address of a server begins that speaks NATS's protocol.
 pub(super) const NATS: &str = "nats://";
@@ -16,7 +23,7 @@ pub(super) const NATS: &str = "nats://";
 pub(super) struct Target {
     /// As the user named them, without credentials.
     pub(super) addresses: Vec<String>,
-    pub(super) resolved: Vec<SockAddr>,
+    pub(super) places: Vec<Place>,
     pub(super) credentials: Option<Credentials>,
     pub(super) dialect: Dialect,
     /// Software and version, as the first server tells them.
@@ -31,13 +38,14 @@ impl Target {
     /// Asks every server whether it is there and what it is.
     pub(super) async fn find(
         servers: &[String],
-        login: &LoginSettings,
-        sentinel: Option<&str>,
+        settings: &BenchSettings,
         pids: &[u32],
     ) -> Result<Self, CliError> {
+        let BenchSettings { login, trust, sentinel, .. } = settings;
+        let network = trust.network()?;
         let mut target = Self {
             addresses: Vec::new(),
-            resolved: Vec::new(),
+            places: Vec::new(),
             credentials: None,
             dialect: Dialect::Redis,
             software: "unknown".to_owned(),
@@ -45,7 +53,7 @@ impl Target {
             sentinels: None,
         };
         let mut servers = servers.to_vec();
-        if let Some(name) = sentinel {
+        if let Some(name) = sentinel.as_deref() {
             let sentinels = Sentinels { addresses: sentinels(&servers)?, name: name.to_owned() };
             let primary = sentinels.primary().ok_or_else(|| {
                 CliError::Bench(format!("no Sentinel at {} knows the primary '{name}'", servers.join(",")))
@@ -59,8 +67,8 @@ impl Target {
                 continue;
             }
             let address = login.address(server)?;
-            let (resolved, is_local) = resolve(&address.endpoint)?;
-            let connection = Connection::open(&address, Settings::default()).await?;
+            let (addr, is_local) = resolve(&address.endpoint)?;
+            let connection = Connection::open_over(&network, &address, Settings::default()).await?;
             let reply = connection.request(["INFO", "server"]).await;
             // A user may be forbidden to ask; the load works all the same.
             let info = Info::of(reply.ok());
@@ -73,7 +81,7 @@ impl Target {
                 target.pids.push(pid);
             }
             target.addresses.push(address.endpoint.to_string());
-            target.resolved.push(resolved);
+            target.places.push(Place { addr, tls: tls(&address.endpoint, trust)? });
             target.credentials = target.credentials.or(address.credentials);
         }
         if target.dialect == Dialect::Nats && !servers.iter().all(|server| server.starts_with(NATS)) {
@@ -99,7 +107,7 @@ impl Target {
         self.software = format!("nats {version}");
         self.dialect = Dialect::Nats;
         self.addresses.push(endpoint.to_string());
-        self.resolved.push(resolved);
+        self.places.push(Place { addr: resolved, tls: None });
         Ok(())
     }
 }
@@ -108,8 +116,10 @@ fn sentinels(servers: &[String]) -> Result<Vec<SocketAddr>, CliError> {
     let address = |server: &String| {
         let address: Address = server.parse()?;
         let (resolved, _) = resolve(&address.endpoint)?;
-        let no_socket = || CliError::Usage(format!("{server}: a Sentinel has a host and a port"));
-        resolved.as_socket().ok_or_else(no_socket)
+        let is_plain = !matches!(address.endpoint, Endpoint::Tls { .. });
+        let no_socket =
+            || CliError::Usage(format!("{server}: a Sentinel has a host and a port, without TLS"));
+        resolved.as_socket().filter(|_| is_plain).ok_or_else(no_socket)
     };
     servers.iter().map(address).collect()
 }
@@ -118,13 +128,25 @@ fn resolve(endpoint: &Endpoint) -> Result<(SockAddr, bool), CliError> {
     let failed = |error: std::io::Error| CliError::Bench(format!("{endpoint} cannot be resolved: {error}"));
     match endpoint {
         Endpoint::Unix(path) => Ok((SockAddr::unix(path).map_err(failed)?, true)),
-        Endpoint::Tcp { host, port } => {
+        Endpoint::Tcp { host, port } | Endpoint::Tls { host, port, .. } => {
             let mut found = (host.as_str(), *port).to_socket_addrs().map_err(failed)?;
             let addr = found.next().ok_or_else(|| failed(std::io::Error::other("it has no address")))?;
             Ok((addr.into(), addr.ip().is_loopback()))
         }
-        other => Err(CliError::Usage(format!("{other}: bench measures servers without TLS"))),
+        other => Err(CliError::Usage(format!("{other}: bench measures servers that have an address"))),
     }
+}
+
+/// What connections to a server with TLS need.
+fn tls(
+    endpoint: &Endpoint,
+    trust: &TrustSettings,
+) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, CliError> {
+    let Endpoint::Tls { name, .. } = endpoint else { return Ok(None) };
+    let failed = |error: &dyn std::fmt::Display| CliError::Bench(format!("{endpoint}: {error}"));
+    let tls = trust.tls()?.map_or_else(Tls::system, Ok).map_err(|error| failed(&error))?;
+    let name = name.clone().try_into().map_err(|error: InvalidDnsNameError| failed(&error))?;
+    Ok(Some((tls.rustls_config(), name)))
 }
 
 /// The answer to `INFO server`.
