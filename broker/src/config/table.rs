@@ -294,12 +294,12 @@ settings! {
         group: Group::Cluster,
         kind: Kind::Path,
     }
-    /// PEM file with the authority of the nodes' certificates, instead of a secret.
+    /// PEM file with the authority of the nodes' certificates, or several of them, instead of a secret.
     peer_ca_file: Option<PathBuf> = None, {
         group: Group::Cluster,
         kind: Kind::Path,
     }
-    /// PEM file with this node's certificate, for client and server use.
+    /// PEM file with this node's certificate, for client and server use. It is read again when it changes, for new links.
     peer_cert_file: Option<PathBuf> = None, {
         group: Group::Cluster,
         kind: Kind::Path,

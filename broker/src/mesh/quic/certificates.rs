@@ -4,7 +4,7 @@
 //! mints its own certificate when it starts: one random string is the whole PKI, and no clock has to be right.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -35,29 +35,23 @@ const PKCS8_ED25519: [u8; 16] =
 /// Why nodes could not be given credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    /// A file cannot be read, or holds something else.
+    #[error("{setting} {}: {what}", path.display())]
     File {
+        /// The setting that names it.
+        setting: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What is wrong with it.
+        what: String,
     },
     /// The secret is easy to guess.
-    #[error("the cluster secret in {} has {len} bytes; it needs at least {SECRET_BYTES_MIN} (openssl rand -hex 32 makes one)", path.display())]
+    #[error("--cluster-secret-file {} has {len} bytes; it needs at least {SECRET_BYTES_MIN} (openssl rand -hex 32 makes one)", path.display())]
     ShortSecret {
         /// The file.
         path: PathBuf,
         /// Its length without white space around it.
         len: usize,
-    },
-    /// A PEM file holds something else.
-    #[error("{} is not usable: {what}", path.display())]
-    Pem {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
     },
     /// The TLS library refuses them.
     #[error("the peer certificates are not usable: {0}")]
@@ -78,7 +72,7 @@ impl Credentials {
     /// Derives the cluster's authority from the secret in a file, and mints a certificate.
     pub fn from_secret_file(path: &Path) -> Result<Self, CredentialsError> {
         let secret =
-            fs::read(path).map_err(|source| CredentialsError::File { path: path.to_owned(), source })?;
+            fs::read(path).map_err(|error| wrong("--cluster-secret-file", path, error.to_string()))?;
         let secret = secret.trim_ascii();
         if secret.len() < SECRET_BYTES_MIN {
             return Err(CredentialsError::ShortSecret { path: path.to_owned(), len: secret.len() });
@@ -118,26 +112,25 @@ impl Credentials {
         key: &Path,
         name: String,
     ) -> Result<Self, CredentialsError> {
-        let bad = |path: &Path, what: String| CredentialsError::Pem { path: path.to_owned(), what };
-        let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
-            CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| bad(path, error.to_string()))
-                .and_then(|found| {
-                    if found.is_empty() {
-                        Err(bad(path, "it holds no certificate".into()))
-                    } else {
-                        Ok(found)
-                    }
-                })
+        let certificates = |setting, path: &Path| -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
+            let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+            let found: Vec<_> = read.map_err(|error| wrong(setting, path, error.to_string()))?;
+            if found.is_empty() {
+                return Err(wrong(setting, path, "there is no certificate in it".to_owned()));
+            }
+            Ok(found)
         };
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(ca)? {
-            roots.add(certificate).map_err(|error| bad(ca, error.to_string()))?;
+        for certificate in certificates("--peer-ca-file", ca)? {
+            roots.add(certificate).map_err(|error| wrong("--peer-ca-file", ca, error.to_string()))?;
         }
-        let chain = certificates(chain)?;
-        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| bad(key, error.to_string()))?;
-        Ok(Self { roots: Arc::new(roots), chain, key, name })
+        let chain = certificates("--peer-cert-file", chain)?;
+        let key = PrivateKeyDer::from_pem_file(key)
+            .map_err(|error| wrong("--peer-key-file", key, error.to_string()))?;
+        let credentials = Self { roots: Arc::new(roots), chain, key, name };
+        // Whether the key is that of the certificate is found out here, not when the first peer is spoken to.
+        credentials.server_config()?;
+        Ok(credentials)
     }
 
     pub(super) fn server_config(&self) -> Result<rustls::ServerConfig, CredentialsError> {
@@ -166,6 +159,10 @@ impl Credentials {
         config.alpn_protocols = vec![carillon_proto::peer::ALPN.to_vec()];
         Ok(config)
     }
+}
+
+fn wrong(setting: &'static str, path: &Path, what: String) -> CredentialsError {
+    CredentialsError::File { setting, path: path.to_owned(), what }
 }
 
 fn provider() -> Arc<CryptoProvider> {
