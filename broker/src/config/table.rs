@@ -144,7 +144,8 @@ settings! {
         is_live: true,
         redis: Some("tcp-keepalive"),
     }
-    /// Milliseconds after which a client's host that acknowledges nothing is given up; 0 leaves it to the kernel.
+    /// Milliseconds after which a client is given up whose host acknowledges nothing, or that takes nothing at all of what
+    /// waits for it; 0 leaves it to the kernel.
     tcp_user_timeout_ms: u64 = 6_000, {
         group: Group::Limits,
         kind: Kind::Number { min: 0, max: MS_MAX },
