@@ -33,7 +33,7 @@ say 'YAML'
 
 say 'scripts'
 shellcheck --external-sources deploy/check.sh deploy/kustomize/secrets.sh deploy/image/*.sh cluster-tests/kube-tools.sh \
-  cluster-tests/compose/run.sh cluster-tests/systemd/*.sh
+  cluster-tests/namespaces.sh cluster-tests/compose/run.sh cluster-tests/systemd/*.sh
 
 say 'Dockerfiles'
 "$venv/bin/hadolint" deploy/Dockerfile deploy/examples/socketio-chat/Dockerfile

@@ -92,6 +92,11 @@ impl Driver {
         }
     }
 
+    /// Whether the server is a node in this process.
+    pub(crate) fn is_in_process(&self) -> bool {
+        self.socket.is_pipe()
+    }
+
     /// Runs until the connection is lost, or nobody uses it and all that was asked is answered.
     pub(crate) async fn run(mut self) {
         let Err(cause) = self.serve().await else { return };

@@ -43,6 +43,10 @@ impl Socket {
         let end = Arc::new(end);
         Self { reader: Reader::Pipe(Arc::clone(&end)), writer: Writer::Pipe(end) }
     }
+
+    pub(crate) fn is_pipe(&self) -> bool {
+        matches!(self.reader, Reader::Pipe(_))
+    }
 }
 
 impl fmt::Debug for Socket {

@@ -9,14 +9,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 repository=$(realpath ../..)
+# shellcheck source=cluster-tests/namespaces.sh
+. ../namespaces.sh
 
 if [[ ${1:-} != inside ]]; then
   # shellcheck source=cluster-tests/need.sh
   . ../need.sh
-  if [[ $(id -u) != 0 ]] || ! unshare --net --mount --pid --fork true 2> /dev/null; then
-    echo 'NOT CHECKED: compose.yaml needs root here.'
-    exit 0
-  fi
+  need_namespaces compose.yaml
   need podman podman
   need buildah buildah
   need crun crun
@@ -33,8 +32,7 @@ if [[ ${1:-} != inside ]]; then
   install=$(sed -n 's/^RUN \(npm ci.*\) && npm cache.*/\1/p' "$work/app/Dockerfile")
   (cd "$work/app" && $install --no-audit --no-fund > "$work/npm.log" 2>&1) || { cat "$work/npm.log"; exit 1; }
   [[ -d ../compat/node_modules/socket.io-client ]] || npm ci --no-audit --no-fund --prefix ../compat
-  unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private \
-    env PATH="$tools/bin:$PATH" WORK="$work" bash "$PWD/run.sh" inside
+  in_namespaces --net env PATH="$tools/bin:$PATH" WORK="$work" bash "$PWD/run.sh" inside
   exit
 fi
 
@@ -59,10 +57,7 @@ until_so() {
 : "${WORK:?set above}"
 # --- engine: everything in this namespace and under $WORK ---
 ip link set lo up
-# The kernel's old control groups are not what crun wants; those of this namespace are nobody else's.
-umount --recursive /sys/fs/cgroup
-mount -t cgroup2 none /sys/fs/cgroup
-mount -t tmpfs none /run
+mount_own
 export CONTAINERS_CONF=$WORK/containers.conf CONTAINERS_STORAGE_CONF=$WORK/storage.conf
 cat > "$CONTAINERS_CONF" << CONF
 [containers]

@@ -3,6 +3,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a failed expectation is a failed test")]
 
+mod authority;
 mod bystander;
 pub mod chaos;
 mod cli;
@@ -24,6 +25,7 @@ mod wall_clock;
 mod wire;
 mod workload;
 
+pub use authority::Authority;
 pub use bystander::{Bystander, Seen};
 pub use cli::{Ended, Running, run};
 pub use cluster::{Cluster, ClusterSettings, MemberStatus, Node, PATIENCE, Status, seed};

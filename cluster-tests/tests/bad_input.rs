@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use carillon_cluster_tests::{Ended, free_addr, run};
+use carillon_cluster_tests::{Authority, Ended, free_addr, run};
 use tempfile::TempDir;
 
 const USAGE: i32 = 64;
@@ -71,12 +71,34 @@ fn a_secret_that_is_missing_or_too_short_is_told_before_anything_is_written() {
 
     let nowhere = folder.folder.path().join("nowhere").display().to_string();
     let ended = folder.serve(&[&member[..], &["--cluster-secret-file", &nowhere]].concat());
-    assert_refused(&ended, 1, &["cannot read", &nowhere, "No such file"]);
+    assert_refused(&ended, USAGE, &["--cluster-secret-file", &nowhere, "No such file"]);
 
     fs::write(&folder.secret, "short").expect("writes");
     let secret = folder.secret.display().to_string();
     let ended = folder.serve(&[&member[..], &["--cluster-secret-file", &secret]].concat());
-    assert_refused(&ended, 1, &[&secret, "has 5 bytes", "openssl rand -hex 32"]);
+    assert_refused(&ended, USAGE, &["--cluster-secret-file", &secret, "has 5 bytes", "openssl rand -hex 32"]);
+    assert!(!folder.data.exists(), "nothing is written");
+}
+
+#[test]
+fn certificates_between_nodes_that_cannot_be_used_are_told_before_anything_is_written() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let (cert, key) = authority.sign("own", &["carillon"]);
+    let (_, other_key) = authority.sign("other", &["carillon"]);
+    let (ca, empty) = (authority.path("ca.pem"), authority.path("empty"));
+    fs::write(&empty, "").expect("writes");
+    let peer = free_addr().to_string();
+    for (ca, cert, key, words) in [
+        (&empty, &cert, &key, ["--peer-ca-file", "no certificate in it"]),
+        (&ca, &empty, &key, ["--peer-cert-file", "no certificate in it"]),
+        (&ca, &cert, &empty, ["--peer-key-file", "empty"]),
+        (&ca, &cert, &other_key, ["peer certificate", "KeyMismatch"]),
+    ] {
+        let [ca, cert, key] = [ca, cert, key].map(|path| path.display().to_string());
+        let files = ["--peer-ca-file", &ca, "--peer-cert-file", &cert, "--peer-key-file", &key];
+        let flags = [&["--peer-addr", &peer][..], &files].concat();
+        assert_refused(&folder.serve(&flags), USAGE, &words);
+    }
     assert!(!folder.data.exists(), "nothing is written");
 }
 

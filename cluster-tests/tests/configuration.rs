@@ -210,6 +210,28 @@ fn what_needs_a_restart_is_refused_by_config_set_as_redis_refuses_it() {
     }
 }
 
+/// Under its own name, every setting that CONFIG SET cannot change says what can.
+#[test]
+fn config_set_of_a_nodes_own_setting_says_how_it_is_changed() {
+    let folder = Folder::new("");
+    let node = Node::start(&folder, &[]);
+    let mut wire = Wire::connect(node.addr);
+    for (name, how) in [
+        ("shards", "it needs a restart"),
+        ("lease-ms", "it needs a restart"),
+        ("auth-timeout-s", "it is changed in the configuration file, which is read again at SIGHUP"),
+        ("outbox-bytes-max", "it is changed as 'client-output-buffer-limit'"),
+    ] {
+        let told = format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {how}");
+        assert_eq!(wire.ask(&["config", "set", name, "4"]), Value::Error(told));
+    }
+    for name in names() {
+        let answer = wire.ask(&["config", "set", &name, "4"]);
+        let Value::Error(told) = &answer else { panic!("{name}: {answer:?}") };
+        assert!(!told.contains("Unknown option") || name == "config", "{told}");
+    }
+}
+
 /// The names of all settings, as the reference has them, which is held to the table.
 fn names() -> Vec<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../broker/SETTINGS.md");

@@ -9,9 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use carillon_cluster_tests::{Server, Wire, command, eventually, free_addr, run};
+use carillon_cluster_tests::{Authority, Server, Wire, command, eventually, free_addr, run};
 use carillon_proto::resp::Value;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
@@ -19,57 +18,28 @@ use rustls::{
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A certificate authority and a folder for what it signs.
-struct Authority {
-    folder: tempfile::TempDir,
-    issuer: Issuer<'static, KeyPair>,
+/// Writes `name.pem` and `name.key`.
+fn sign(authority: &Authority, name: &str) -> (PathBuf, PathBuf) {
+    authority.sign(name, &["localhost", name])
 }
 
-impl Authority {
-    fn new() -> Self {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let own = params.self_signed(&key).expect("a certificate");
-        fs::write(folder.path().join("ca.pem"), own.pem()).expect("writes a file");
-        Self { folder, issuer: Issuer::new(params, key) }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Writes `name.pem` and `name.key`.
-    fn sign(&self, name: &str) -> (PathBuf, PathBuf) {
-        let key = KeyPair::generate().expect("a key");
-        let names = vec!["localhost".to_owned(), name.to_owned()];
-        let params = CertificateParams::new(names).expect("parameters");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        let (cert, key_file) = (self.path(&format!("{name}.pem")), self.path(&format!("{name}.key")));
-        fs::write(&cert, certificate.pem()).expect("writes a file");
-        fs::write(&key_file, key.serialize_pem()).expect("writes a file");
-        (cert, key_file)
-    }
-
-    /// A client's settings that trust this authority, with a certificate of its own if it has one.
-    fn client(&self, own: Option<&(PathBuf, PathBuf)>) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(self.path("ca.pem")).expect("PEM")).expect("an authority");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots);
-        Arc::new(match own {
-            None => builder.with_no_client_auth(),
-            Some((cert, key)) => {
-                let chain = vec![CertificateDer::from_pem_file(cert).expect("PEM")];
-                let key = PrivateKeyDer::from_pem_file(key).expect("PEM");
-                builder.with_client_auth_cert(chain, key).expect("a certificate and its key")
-            }
-        })
-    }
+/// A client's settings that trust this authority, with a certificate of its own if it has one.
+fn client(authority: &Authority, own: Option<&(PathBuf, PathBuf)>) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority.path("ca.pem")).expect("PEM")).expect("an authority");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots);
+    Arc::new(match own {
+        None => builder.with_no_client_auth(),
+        Some((cert, key)) => {
+            let chain = vec![CertificateDer::from_pem_file(cert).expect("PEM")];
+            let key = PrivateKeyDer::from_pem_file(key).expect("PEM");
+            builder.with_client_auth_cert(chain, key).expect("a certificate and its key")
+        }
+    })
 }
 
 type Client = StreamOwned<ClientConnection, TcpStream>;
@@ -119,8 +89,8 @@ fn closed(server: &Server, reason: &str) -> u64 {
 #[test]
 fn everything_passes_through_tls_as_it_does_without() {
     let authority = Authority::new();
-    let TlsServer { server, tls } = serve(&authority.sign("server"), &["--shards", "2"]);
-    let config = authority.client(None);
+    let TlsServer { server, tls } = serve(&sign(&authority, "server"), &["--shards", "2"]);
+    let config = client(&authority, None);
     let mut subscriber = connect(tls, &config);
     expect(&mut subscriber, &["subscribe", "c"], b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
     let mut publisher = connect(tls, &config);
@@ -158,8 +128,8 @@ fn everything_passes_through_tls_as_it_does_without() {
 #[test]
 fn records_of_single_bytes_are_a_request_as_well() {
     let authority = Authority::new();
-    let TlsServer { tls, server: _server } = serve(&authority.sign("server"), &[]);
-    let mut client = connect(tls, &authority.client(None));
+    let TlsServer { tls, server: _server } = serve(&sign(&authority, "server"), &[]);
+    let mut client = connect(tls, &client(&authority, None));
     for byte in command(&["echo", "slowly"]) {
         client.write_all(&[byte]).and_then(|()| client.flush()).expect("is sent");
     }
@@ -172,8 +142,8 @@ fn records_of_single_bytes_are_a_request_as_well() {
 #[test]
 fn a_tls_subscriber_that_does_not_read_is_closed_at_the_same_limit() {
     let authority = Authority::new();
-    let TlsServer { server, tls } = serve(&authority.sign("server"), &[]);
-    let mut subscriber = connect(tls, &authority.client(None));
+    let TlsServer { server, tls } = serve(&sign(&authority, "server"), &[]);
+    let mut subscriber = connect(tls, &client(&authority, None));
     expect(&mut subscriber, &["subscribe", "c"], b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
     let mut publisher = Wire::connect(server.addr);
     publisher.ask(&["config", "set", "client-output-buffer-limit", "pubsub 1mb 0 0"]);
@@ -189,20 +159,20 @@ fn a_tls_subscriber_that_does_not_read_is_closed_at_the_same_limit() {
 #[test]
 fn wrong_certificates_and_no_tls_are_told_apart_and_cost_nothing() {
     let (authority, stranger) = (Authority::new(), Authority::new());
-    let own = authority.sign("server");
+    let own = sign(&authority, "server");
     let ca = text(&authority.path("ca.pem"));
     let TlsServer { server, tls } = serve(&own, &["--tls-client-auth", "required", "--tls-ca-file", &ca]);
-    let mut welcome = connect(tls, &authority.client(Some(&authority.sign("client"))));
+    let mut welcome = connect(tls, &client(&authority, Some(&sign(&authority, "client"))));
     expect(&mut welcome, &["ping"], b"+PONG\r\n");
     let fails = |mut client: Client| {
         let outcome = client.write_all(&command(&["ping"])).and_then(|()| client.read_exact(&mut [0; 7]));
         outcome.expect_err("it must not get in").to_string()
     };
-    let without = fails(connect(tls, &authority.client(None)));
+    let without = fails(connect(tls, &client(&authority, None)));
     assert!(without.contains("CertificateRequired"), "{without}");
-    let unknown = fails(connect(tls, &authority.client(Some(&stranger.sign("client")))));
+    let unknown = fails(connect(tls, &client(&authority, Some(&sign(&stranger, "client")))));
     assert!(unknown.contains("UnknownCA") || unknown.contains("DecryptError"), "{unknown}");
-    let untrusting = fails(connect(tls, &stranger.client(None)));
+    let untrusting = fails(connect(tls, &client(&stranger, None)));
     assert!(untrusting.contains("invalid peer certificate"), "{untrusting}");
     // One that speaks no TLS is closed.
     let mut plain = TcpStream::connect(tls).expect("the server accepts");
@@ -242,20 +212,20 @@ fn cpu_ms(pid: u32) -> u64 {
 #[test]
 fn certificates_change_on_sighup_and_open_connections_go_on() {
     let (old, new) = (Authority::new(), Authority::new());
-    let files = old.sign("server");
+    let files = sign(&old, "server");
     let TlsServer { server, tls } = serve(&files, &[]);
-    let mut open = connect(tls, &old.client(None));
+    let mut open = connect(tls, &client(&old, None));
     expect(&mut open, &["ping"], b"+PONG\r\n");
-    let (cert, key) = new.sign("server");
+    let (cert, key) = sign(&new, "server");
     // First one that cannot be used: the key of another certificate. Nothing changes.
     fs::copy(&key, &files.1).expect("copies");
     server.signal("HUP");
     expect(&mut open, &["ping"], b"+PONG\r\n");
-    expect(&mut connect(tls, &old.client(None)), &["ping"], b"+PONG\r\n");
+    expect(&mut connect(tls, &client(&old, None)), &["ping"], b"+PONG\r\n");
     fs::copy(&cert, &files.0).expect("copies");
     server.signal("HUP");
     let accepts = |authority: &Authority| {
-        let mut client = connect(tls, &authority.client(None));
+        let mut client = connect(tls, &client(authority, None));
         client.write_all(&command(&["ping"])).and_then(|()| client.read_exact(&mut [0; 7])).is_ok()
     };
     assert!(eventually(PATIENCE, || accepts(&new).then_some(())).is_some(), "the new one is in use");
@@ -266,15 +236,15 @@ fn certificates_change_on_sighup_and_open_connections_go_on() {
 #[test]
 fn certificates_change_when_their_files_do() {
     let (old, new) = (Authority::new(), Authority::new());
-    let files = old.sign("server");
+    let files = sign(&old, "server");
     let TlsServer { server: _server, tls } = serve(&files, &[]);
-    let mut open = connect(tls, &old.client(None));
+    let mut open = connect(tls, &client(&old, None));
     expect(&mut open, &["ping"], b"+PONG\r\n");
-    let (cert, key) = new.sign("server");
+    let (cert, key) = sign(&new, "server");
     fs::copy(&key, &files.1).expect("copies");
     fs::copy(&cert, &files.0).expect("copies");
     let mut is_taken = || {
-        let mut client = connect(tls, &new.client(None));
+        let mut client = connect(tls, &client(&new, None));
         client.write_all(&command(&["ping"])).and_then(|()| client.read_exact(&mut [0; 7])).ok()
     };
     assert!(eventually(PATIENCE, &mut is_taken).is_some(), "nobody sent a signal");
@@ -284,8 +254,8 @@ fn certificates_change_when_their_files_do() {
 #[test]
 fn files_that_cannot_be_used_end_the_start_with_one_line() {
     let authority = Authority::new();
-    let (cert, key) = authority.sign("server");
-    let (_, other_key) = authority.sign("other");
+    let (cert, key) = sign(&authority, "server");
+    let (_, other_key) = sign(&authority, "other");
     let empty = authority.path("empty");
     fs::write(&empty, "").expect("writes a file");
     let [cert, key, other_key, empty] = [cert, key, other_key, empty].map(|path| text(&path));
@@ -319,11 +289,11 @@ fn files_that_cannot_be_used_end_the_start_with_one_line() {
 #[test]
 fn without_tls_nobody_gets_in_where_that_is_asked_for() {
     let authority = Authority::new();
-    let (cert, key) = authority.sign("server");
+    let (cert, key) = sign(&authority, "server");
     let (cert, key) = (text(&cert), text(&key));
     // The harness waits for the address that it gives: here it is that with TLS.
     let server = Server::carillon_tls_only(&["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-only"]);
-    expect(&mut connect(server.addr, &authority.client(None)), &["ping"], b"+PONG\r\n");
+    expect(&mut connect(server.addr, &client(&authority, None)), &["ping"], b"+PONG\r\n");
 }
 
 #[test]
@@ -348,7 +318,7 @@ fn other_machines_are_not_let_in_without_a_password_unless_it_is_asked_for() {
 #[test]
 fn bench_loads_a_server_over_tls_and_nothing_is_missing() {
     let authority = Authority::new();
-    let server = serve(&authority.sign("server"), &[]);
+    let server = serve(&sign(&authority, "server"), &[]);
     let (addr, ca) = (format!("rediss://localhost:{}", server.tls.port()), text(&authority.path("ca.pem")));
     let bench = |more: &[&str]| {
         let words = ["bench", "--json", "--seconds", "0.5", "--warmup", "0.1", "--server", &addr];

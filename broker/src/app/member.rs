@@ -1,6 +1,9 @@
 //! A node of a cluster: endpoint, data plane, membership, and the client port that follows it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -15,6 +18,7 @@ use super::{
 use crate::{
     cluster::{ClusterNode, ClusterSettings, Ended, LeaseTimes, endpoint_keys},
     config::Settings,
+    lock::lock,
     mesh::{
         Links, Plane, PlaneEvent, PlaneProgress, PlaneSettings,
         quic::{Credentials, EndpointError, EndpointKeys, EndpointSettings, PeerEndpoint},
@@ -42,7 +46,7 @@ pub(super) struct MemberNode {
     pub(super) cluster: watch::Sender<Option<Arc<ClusterNode>>>,
     /// Whether the client port is open.
     pub(super) port: watch::Sender<bool>,
-    credentials: Arc<Credentials>,
+    credentials: Mutex<Arc<Credentials>>,
 }
 
 impl MemberNode {
@@ -63,7 +67,7 @@ impl MemberNode {
             is_open: watch::Sender::new(false),
         });
         let (cluster, port) = (watch::Sender::new(None), watch::Sender::new(false));
-        Self { node, clients, others, cluster, port, credentials: Arc::new(credentials) }
+        Self { node, clients, others, cluster, port, credentials: Mutex::new(Arc::new(credentials)) }
     }
 
     /// Is a member for as long as it goes. Returns only with an error.
@@ -112,6 +116,27 @@ impl MemberNode {
         }
     }
 
+    /// Reads the certificates between nodes again, for new links. With a secret there are none.
+    #[cfg_attr(not(feature = "service"), expect(dead_code, reason = "a service reads certificates again"))]
+    pub(super) fn reload_certificates(&self, settings: &Settings) {
+        if settings.peer_cert_file.is_none() {
+            return;
+        }
+        let renewed = credentials(settings).and_then(|credentials| {
+            if let Some(cluster) = &*self.cluster.borrow() {
+                cluster.renew(&credentials).map_err(EndpointError::from)?;
+            }
+            *lock(&self.credentials) = Arc::new(credentials);
+            Ok(())
+        });
+        match renewed {
+            Ok(()) => tracing::info!("certificates between nodes read again, for new links"),
+            Err(error) => {
+                tracing::error!(%error, "the new certificates between nodes cannot be used; going on with the old ones");
+            }
+        }
+    }
+
     /// Lets go of a membership that has ended, and with it of the socket between nodes.
     pub(super) fn forget_cluster(&self) {
         self.cluster.send_replace(None);
@@ -135,7 +160,7 @@ impl MemberNode {
         };
         for attempt in 1.. {
             let (answer, bound) = oneshot::channel();
-            let (credentials, keys) = (Arc::clone(&self.credentials), keys.clone());
+            let (credentials, keys) = (Arc::clone(&lock(&self.credentials)), keys.clone());
             self.node.on_shard(0, move |_| {
                 let _ = answer.send(PeerEndpoint::bind(addr, &credentials, &keys, settings));
             });

@@ -9,7 +9,7 @@ use crate::{
     cluster::{ClusterNode, Condition},
     hub::SubscriptionKind,
     open_files,
-    server::{self, CloseReason, Histogram, Node},
+    server::{self, CloseReason, Histogram, Node, ShardStats},
 };
 
 /// Bytes of a memory page, as the kernel counts resident memory on the machines that this runs on.
@@ -94,7 +94,18 @@ fn of_node(node: &Node) -> Vec<Metric> {
         ),
         Metric::counter("reads", "Reads from clients' sockets", node.total(|stats| stats.reads.get())),
         Metric::counter("writes", "Writes to clients' sockets", node.total(|stats| stats.writes.get())),
-        delivery_time(node),
+        time(
+            node,
+            |stats| &stats.delivery_time,
+            "delivery_seconds",
+            "From a message's arrival at a shard to the moment in which the kernel has it for the shard's subscribers",
+        ),
+        time(
+            node,
+            |stats| &stats.publish_time,
+            "publish_seconds",
+            "From a PUBLISH to its answer, when all other shards and nodes have delivered it or the grace is over; of every 16th",
+        ),
         Metric::counter("commands", "Commands run", node.total(|stats| stats.commands.get())),
         Metric::counter(
             "messages_published",
@@ -119,14 +130,9 @@ fn of_node(node: &Node) -> Vec<Metric> {
     ]
 }
 
-fn delivery_time(node: &Node) -> Metric {
-    let (buckets, sum) = Histogram::cumulative(node.stats.iter().map(|stats| &stats.delivery_time));
-    Metric::histogram(
-        "delivery_seconds",
-        "From a message's arrival at a shard to the moment in which the kernel has it for its subscribers",
-        &buckets,
-        sum,
-    )
+fn time(node: &Node, of: fn(&ShardStats) -> &Histogram, name: &'static str, help: &'static str) -> Metric {
+    let (buckets, sum) = Histogram::cumulative(node.stats.iter().map(of));
+    Metric::histogram(name, help, &buckets, sum)
 }
 
 /// What the kernel knows of the process, under the names that Prometheus's own libraries use.

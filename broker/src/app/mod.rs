@@ -98,7 +98,11 @@ impl RunError {
     /// The exit status, from sysexits.h: 64 for settings, 70 for a corrupt store, 1 for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::Access(_) | Self::Tls(_) | Self::File { .. } => 64,
+            Self::Settings(_)
+            | Self::Access(_)
+            | Self::Tls(_)
+            | Self::File { .. }
+            | Self::Endpoint(EndpointError::Credentials(_)) => 64,
             Self::Corrupt { .. } => 70,
             _ => 1,
         }

@@ -13,7 +13,7 @@ use crate::{
     lock::lock,
     mesh::{
         PlaneCommand,
-        quic::{Channel, Incoming, Link, PeerError},
+        quic::{Channel, Credentials, CredentialsError, Incoming, Link, PeerError},
     },
 };
 
@@ -28,6 +28,11 @@ const OTHER_WAY_AFTER: Duration = Duration::from_secs(2);
 const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
 
 impl ClusterNode {
+    /// Takes these credentials for the links that are made from now on.
+    pub(crate) fn renew(&self, credentials: &Credentials) -> Result<(), CredentialsError> {
+        self.endpoint.renew(credentials)
+    }
+
     /// Accepts connections of other nodes until the endpoint is closed.
     pub async fn accept(self: Arc<Self>) {
         while let Some(handshake) = self.endpoint.accept().await {
@@ -161,6 +166,8 @@ impl ClusterNode {
         let mut interval = tokio::time::interval(ROUND);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let dialling = Arc::new(std::sync::Mutex::new(BTreeSet::<String>::new()));
+        // What has been told of an address without a link: a word for each reason, not one for each round.
+        let told = Arc::new(std::sync::Mutex::new(BTreeSet::<(String, String)>::new()));
         loop {
             interval.tick().await;
             let mut wanted = self.addrs_without_link();
@@ -176,6 +183,7 @@ impl ClusterNode {
                 }
             }
             missing.retain(|addr, _| wanted.contains_key(addr));
+            lock(&told).retain(|(addr, _)| wanted.contains_key(addr));
             for (addr, is_ours_to_dial) in wanted {
                 let since = missing.entry(addr.clone()).or_insert_with(Instant::now);
                 if !is_ours_to_dial && since.elapsed() < OTHER_WAY_AFTER {
@@ -187,13 +195,19 @@ impl ClusterNode {
                 if !is_ours_to_dial {
                     *since = Instant::now();
                 }
-                let (node, dialling) = (Arc::clone(&self), Arc::clone(&dialling));
+                let (node, dialling, told) = (Arc::clone(&self), Arc::clone(&dialling), Arc::clone(&told));
                 tokio::spawn(async move {
                     let linked = node.dial(&addr).await;
                     lock(&dialling).remove(&addr);
                     match linked {
                         Ok(Some(link)) => node.serve_link(link).await,
                         Ok(None) => {}
+                        Err(PeerError::Untrusted(reason)) => {
+                            if lock(&told).insert((addr.clone(), reason.clone())) {
+                                let error = PeerError::Untrusted(reason);
+                                tracing::warn!(addr, %error, "a peer cannot be linked");
+                            }
+                        }
                         Err(error) => tracing::debug!(addr, %error, "a peer could not be reached"),
                     }
                 });

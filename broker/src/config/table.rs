@@ -146,7 +146,8 @@ settings! {
         is_live: true,
         redis: Some("tcp-keepalive"),
     }
-    /// Milliseconds after which a client's host that acknowledges nothing is given up; 0 leaves it to the kernel.
+    /// Milliseconds after which a client is given up whose host acknowledges nothing, or that takes nothing at all of what
+    /// waits for it; 0 leaves it to the kernel.
     tcp_user_timeout_ms: u64 = 6_000, {
         group: Group::Limits,
         kind: Kind::Number { min: 0, max: MS_MAX },
@@ -296,12 +297,12 @@ settings! {
         group: Group::Cluster,
         kind: Kind::Path,
     }
-    /// PEM file with the authority of the nodes' certificates, instead of a secret.
+    /// PEM file with the authority of the nodes' certificates, or several of them, instead of a secret.
     peer_ca_file: Option<Contents> = None, {
         group: Group::Cluster,
         kind: Kind::Path,
     }
-    /// PEM file with this node's certificate, for client and server use.
+    /// PEM file with this node's certificate, for client and server use. It is read again when it changes, for new links.
     peer_cert_file: Option<Contents> = None, {
         group: Group::Cluster,
         kind: Kind::Path,

@@ -11,7 +11,8 @@ pub enum CloseReason {
     PeerClosed,
     /// The client's host reset the connection, or the network reported it broken.
     PeerReset,
-    /// The client's host did not answer keep-alive probes or did not acknowledge data in time.
+    /// The client's host did not answer keep-alive probes or did not acknowledge data in time, or the client took nothing of
+    /// what waited for it for as long.
     PeerSilent,
     /// What the client sent is not RESP.
     ProtocolError,

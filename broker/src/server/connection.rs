@@ -18,6 +18,7 @@ use super::{
     holdings::Held,
     inbox::Ticket,
     session::Session,
+    stats::CALLS_PER_TIMED,
     stream::{Caller, Stream},
 };
 use crate::{
@@ -71,6 +72,8 @@ struct InFlight {
     legs_left: u32,
     receivers: u64,
     wants_reply: bool,
+    /// When it came, of those whose time is taken.
+    began: Option<Instant>,
 }
 
 impl Connection {
@@ -146,12 +149,16 @@ impl Connection {
         let number = self.first_publish.get() + publishes.len() as u64;
         let ticket = Ticket::Client { shard: shard.index, seat: self.seat, client: self.id, number };
         let (receivers, legs_left) = shard.publish(kind, channel, payload, ticket);
-        let wants_reply = self.session.borrow().wants_reply();
+        let (wants_reply, came) = {
+            let session = self.session.borrow();
+            (session.wants_reply(), session.last_active)
+        };
         if legs_left == 0 && publishes.is_empty() {
             drop(publishes);
             return self.reply(shard, |reply| reply.integer(receivers));
         }
-        publishes.push_back(InFlight { legs_left, receivers, wants_reply });
+        let began = number.is_multiple_of(CALLS_PER_TIMED).then_some(came);
+        publishes.push_back(InFlight { legs_left, receivers, wants_reply, began });
     }
 
     /// One more leg of a publish is complete.
@@ -162,7 +169,11 @@ impl Connection {
         publish.legs_left -= 1;
         publish.receivers += receivers;
         while publishes.front().is_some_and(|publish| publish.legs_left == 0) {
-            if let Some(publish) = publishes.pop_front().filter(|publish| publish.wants_reply) {
+            let Some(publish) = publishes.pop_front() else { break };
+            if let Some(began) = publish.began {
+                shard.stats().publish_time.record(began.elapsed(), 1);
+            }
+            if publish.wants_reply {
                 self.push(shard, |reply| reply.integer(publish.receivers));
             }
             self.first_publish.set(self.first_publish.get() + 1);

@@ -43,7 +43,7 @@ pub struct CommandStats {
 }
 
 /// The time is taken of one call of a command in so many: reading the clock costs as much as a publish to nobody.
-const CALLS_PER_TIMED: u64 = 16;
+pub(super) const CALLS_PER_TIMED: u64 = 16;
 
 impl CommandStats {
     /// Whether the time of the next call is to be taken.
@@ -84,9 +84,12 @@ pub struct ShardStats {
     pub closed: [Counter; CloseReason::ALL.len()],
     /// Calls of each command, by [`CommandId`].
     pub by_command: CommandTable,
-    /// From a message's arrival at the shard to the moment in which the kernel has it for every subscriber that takes
-    /// it.
+    /// From a message's arrival at the shard to the moment in which the kernel has it for every subscriber of the shard
+    /// that takes it. What it has waited before for the shard, or on its way from another node, is not in it.
     pub delivery_time: Histogram,
+    /// From a PUBLISH of a client of the shard to its answer, if other shards or nodes had a part in that: of every
+    /// 16th of a connection.
+    pub publish_time: Histogram,
     /// Turns at whose end something was sent.
     pub turns: Counter,
     /// Clients whose sockets took no more when they were last looked at, once a second.
@@ -148,6 +151,7 @@ impl ShardStats {
             closed,
             by_command,
             delivery_time,
+            publish_time,
             turns,
             blocked: _,
             largest_outbox: _,
@@ -168,6 +172,7 @@ impl ShardStats {
         ];
         counters.into_iter().chain(errors_by_code).chain(closed).for_each(Counter::reset);
         delivery_time.reset();
+        publish_time.reset();
         by_command.0.iter().for_each(CommandStats::reset);
     }
 }

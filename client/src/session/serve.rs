@@ -21,7 +21,8 @@ use crate::{
 /// not needed any more.
 ///
 /// The connection is driven here, too. In a task of its own it would have to wake this one for every message, which costs more
-/// than everything else that is done with it.
+/// than everything else that is done with it. Not so a node in the same process: there the wake-up comes from the node's thread
+/// whoever is woken, and a task between the two gathers messages for one turn of this one.
 pub(super) async fn serve(
     session: &mut Session,
     connection: &Connection,
@@ -40,17 +41,26 @@ pub(super) async fn serve(
         backlog: VecDeque::new(),
     };
     serving.begin();
-    let mut driving = pin!(driver.run());
+    if driver.is_in_process() {
+        tokio::spawn(driver.run());
+        return serving.run().await;
+    }
+    let mut driving = Box::pin(driver.run());
     // Not stopped by tokio's bound on what a task does at a time: a socket that always has more would use it up. What there
     // is to do here has an end, as nothing is read meanwhile.
     let mut serving = pin!(tokio::task::unconstrained(serving.run()));
-    let mut is_lost = false;
-    poll_fn(|context| {
+    let mut is_over = false;
+    let lost = poll_fn(|context| {
         // What it has read is handed out below, without another turn of the task.
-        is_lost = is_lost || driving.as_mut().poll(context).is_ready();
+        is_over = is_over || driving.as_mut().poll(context).is_ready();
         serving.as_mut().poll(context)
     })
-    .await
+    .await;
+    if !is_over {
+        // It receives the answers to what was asked last, and ends: a socket with something unread would be reset.
+        tokio::spawn(driving);
+    }
+    lost
 }
 
 struct Serving<'a> {

@@ -114,6 +114,12 @@ impl Node {
         value.clone_into(&mut self.flags[at + 1]);
     }
 
+    /// Without a flag and its value, from the next start on.
+    pub fn remove_flag(&mut self, flag: &str) {
+        let at = self.flags.iter().position(|own| own == flag).expect("a flag that it has");
+        self.flags.drain(at..at + 2);
+    }
+
     /// More for its environment, from the next start on.
     pub fn set_environment(&mut self, more: impl IntoIterator<Item = (&'static str, OsString)>) {
         self.environment.extend(more);

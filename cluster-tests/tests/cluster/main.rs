@@ -3,6 +3,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a failed expectation is a failed test")]
 
+mod certificates;
 mod clients;
 mod clocks;
 mod counts;

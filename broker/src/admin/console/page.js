@@ -81,7 +81,7 @@ function showPicture(nodes) {
 
 function showNodes(nodes) {
   fill("nodes", nodes.map((node) => make("tr", { "data-node": node.name },
-    cell(node.name, "name"), cell(node.state, `${node.kind} name`), cell(node.role),
+    cell(node.name, "name"), cell(node.state, `${node.kind} name`), cell(node.role, "spare"),
     cell(number.format(node.clients), "n"), cell(number.format(node.published), "n"), cell(number.format(node.delivered), "n"))), 6);
 }
 
@@ -112,7 +112,7 @@ function showNames(told) {
   }
   const other = names.by === "messages" ? "subscribers" : "messages";
   const order = (one, two) => (two[names.by] ?? 0) - (one[names.by] ?? 0) || (two[other] ?? 0) - (one[other] ?? 0);
-  fill("names", [...all.values()].sort(order).slice(0, 15).map((row) => make("tr", {}, cell(row.name, "name"), cell(row.kind),
+  fill("names", [...all.values()].sort(order).slice(0, 15).map((row) => make("tr", {}, cell(row.name, "name"), cell(row.kind, "spare"),
     cell(row.messages == null ? "…" : number.format(row.messages), "n"), cell(number.format(row.subscribers), "n"))), 4);
 }
 
@@ -132,7 +132,7 @@ function showClients(told) {
     const isSlow = client.is_blocked || client.slow_s != null;
     const state = client.slow_s != null ? `slow for ${client.slow_s} s` : client.is_blocked ? "takes no more" : "keeps up";
     return make("tr", {}, cell(client.name || client.addr, "name"), cell(client.node, "name"), cell(bytes(client.pending_bytes), "n"),
-      cell(bytes(client.held_bytes), "n"), cell(number.format(client.subscriptions), "n"), cell(state, isSlow ? "warn" : ""));
+      cell(bytes(client.held_bytes), "n spare"), cell(number.format(client.subscriptions), "n spare"), cell(state, isSlow ? "warn" : ""));
   }), 6);
 }
 

@@ -31,7 +31,8 @@ pub async fn serve(settings: &Settings, sources: Option<Sources>, log: Log) -> R
     let prepared = Prepared::new(settings.clone(), log).await?;
     tokio::spawn(stop_on_signal(Arc::clone(&prepared.node))?);
     if let Some(watched) = watched {
-        tokio::spawn(watched.follow(Arc::clone(&prepared.node), prepared.users.clone())?);
+        let (node, member) = (Arc::clone(&prepared.node), prepared.operators.member.clone());
+        tokio::spawn(watched.follow(node, prepared.users.clone(), member)?);
     }
     if is_service {
         tell_systemd(sd_notify::NotifyState::Ready);

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     Contents,
     acl::User,
-    app::{ports, users, users::Keeper},
+    app::{member::MemberNode, ports, users, users::Keeper},
     config::{Row, Settings, Sources, TABLE},
     server::Node,
 };
@@ -36,9 +36,9 @@ const FILES: [(&str, FileOf, bool); 10] = [
     ("password-file", |settings| &settings.password_file, true),
     ("previous-password-file", |settings| &settings.previous_password_file, true),
     ("cluster-secret-file", |settings| &settings.cluster_secret_file, false),
-    ("peer-ca-file", |settings| &settings.peer_ca_file, false),
-    ("peer-cert-file", |settings| &settings.peer_cert_file, false),
-    ("peer-key-file", |settings| &settings.peer_key_file, false),
+    ("peer-ca-file", |settings| &settings.peer_ca_file, true),
+    ("peer-cert-file", |settings| &settings.peer_cert_file, true),
+    ("peer-key-file", |settings| &settings.peer_key_file, true),
     ("admin-token-file", |settings| &settings.admin_token_file, true),
 ];
 
@@ -68,8 +68,14 @@ impl Watched {
         Self { sources, settings: settings.clone(), taken, default }
     }
 
-    /// Reads the sources again at each SIGHUP and whenever a file has changed. `keeper` has the node's users.
-    pub(super) fn follow(self, node: Arc<Node>, keeper: Keeper) -> io::Result<impl Future<Output = ()>> {
+    /// Reads the sources again at each SIGHUP and whenever a file has changed. `keeper` has the node's users, `member` its
+    /// part in a cluster.
+    pub(super) fn follow(
+        self,
+        node: Arc<Node>,
+        keeper: Keeper,
+        member: Option<Arc<MemberNode>>,
+    ) -> io::Result<impl Future<Output = ()>> {
         let mut hangup = signal(SignalKind::hangup())?;
         let Self { sources, settings, mut taken, mut default } = self;
         let mut last = taken.clone();
@@ -94,6 +100,11 @@ impl Watched {
                 }
                 tell_what_waits(&taken, &seen);
                 taken = seen;
+                // Where they are needs a restart; what is there now does not.
+                ports::reload_certificates(&node);
+                if let Some(member) = &member {
+                    member.reload_certificates(&settings);
+                }
                 reload(&sources, &node);
                 reload_passwords(&settings, &keeper, &mut default).await;
             }
@@ -137,8 +148,6 @@ fn tell_what_waits(before: &Seen, now: &Seen) {
 /// Changes all that can change, also what CONFIG SET has changed before: from then on the sources hold. Of a wrong
 /// configuration nothing is taken.
 fn reload(sources: &Sources, node: &Node) {
-    // Where they are needs a restart; what is there now does not.
-    ports::reload_certificates(node);
     let wanted = match sources.load() {
         Ok(configuration) => configuration.settings,
         Err(error) => {

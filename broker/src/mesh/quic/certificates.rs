@@ -3,7 +3,7 @@
 //! With a cluster secret the authority's Ed25519 key is derived from it (HKDF-SHA256, RFC 5869), and each node
 //! mints its own certificate when it starts: one random string is the whole PKI, and no clock has to be right.
 
-use std::{borrow::Cow, io, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -33,31 +33,25 @@ const PKCS8_ED25519: [u8; 16] =
 /// Why nodes could not be given credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
-    /// A file cannot be read.
-    #[error("cannot read {file}: {source}")]
+    /// A file cannot be read, or holds something else.
+    #[error("{setting} {file}: {what}")]
     File {
+        /// The setting that names it.
+        setting: &'static str,
         /// The file.
         file: Contents,
-        /// What the system said.
-        source: io::Error,
+        /// What is wrong with it.
+        what: String,
     },
     /// The secret is easy to guess.
     #[error(
-        "the cluster secret in {file} has {len} bytes; it needs at least {SECRET_BYTES_MIN} (openssl rand -hex 32 makes one)"
+        "--cluster-secret-file {file} has {len} bytes; it needs at least {SECRET_BYTES_MIN} (openssl rand -hex 32 makes one)"
     )]
     ShortSecret {
         /// The file.
         file: Contents,
         /// Its length without white space around it.
         len: usize,
-    },
-    /// A PEM file holds something else.
-    #[error("{file} is not usable: {what}")]
-    Pem {
-        /// The file.
-        file: Contents,
-        /// What is wrong.
-        what: String,
     },
     /// The TLS library refuses them.
     #[error("the peer certificates are not usable: {0}")]
@@ -77,7 +71,7 @@ pub struct Credentials {
 impl Credentials {
     /// Derives the cluster's authority from the secret in a file, and mints a certificate.
     pub fn from_secret_file(file: &Contents) -> Result<Self, CredentialsError> {
-        let secret = read(file)?;
+        let secret = read("--cluster-secret-file", file)?;
         let secret = secret.trim_ascii();
         if secret.len() < SECRET_BYTES_MIN {
             return Err(CredentialsError::ShortSecret { file: file.clone(), len: secret.len() });
@@ -117,19 +111,27 @@ impl Credentials {
         key: &Contents,
         name: String,
     ) -> Result<Self, CredentialsError> {
-        let bad = |file: &Contents, what: String| CredentialsError::Pem { file: file.clone(), what };
-        let certificates = |file: &Contents| -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
-            let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(file)?).collect();
-            let found = found.map_err(|error| bad(file, error.to_string()))?;
-            if found.is_empty() { Err(bad(file, "it holds no certificate".into())) } else { Ok(found) }
+        let certificates = |setting,
+                            file: &Contents|
+         -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
+            let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(setting, file)?).collect();
+            let found = found.map_err(|error| wrong(setting, file, error.to_string()))?;
+            if found.is_empty() {
+                return Err(wrong(setting, file, "there is no certificate in it".to_owned()));
+            }
+            Ok(found)
         };
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(ca)? {
-            roots.add(certificate).map_err(|error| bad(ca, error.to_string()))?;
+        for certificate in certificates("--peer-ca-file", ca)? {
+            roots.add(certificate).map_err(|error| wrong("--peer-ca-file", ca, error.to_string()))?;
         }
-        let chain = certificates(chain)?;
-        let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| bad(key, error.to_string()))?;
-        Ok(Self { roots: Arc::new(roots), chain, key, name })
+        let chain = certificates("--peer-cert-file", chain)?;
+        let key = PrivateKeyDer::from_pem_slice(&read("--peer-key-file", key)?)
+            .map_err(|error| wrong("--peer-key-file", key, error.to_string()))?;
+        let credentials = Self { roots: Arc::new(roots), chain, key, name };
+        // Whether the key is that of the certificate is found out here, not when the first peer is spoken to.
+        credentials.server_config()?;
+        Ok(credentials)
     }
 
     pub(super) fn server_config(&self) -> Result<rustls::ServerConfig, CredentialsError> {
@@ -160,8 +162,12 @@ impl Credentials {
     }
 }
 
-fn read(file: &Contents) -> Result<Cow<'_, [u8]>, CredentialsError> {
-    file.read().map_err(|source| CredentialsError::File { file: file.clone(), source })
+fn read<'a>(setting: &'static str, file: &'a Contents) -> Result<Cow<'a, [u8]>, CredentialsError> {
+    file.read().map_err(|error| wrong(setting, file, error.to_string()))
+}
+
+fn wrong(setting: &'static str, file: &Contents, what: String) -> CredentialsError {
+    CredentialsError::File { setting, file: file.clone(), what }
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -5,7 +5,7 @@ use std::{
     io,
     net::{SocketAddr, UdpSocket},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -15,6 +15,7 @@ use quinn::{
 };
 
 use super::{Credentials, CredentialsError};
+use crate::lock::lock;
 
 /// What the kernel is asked to hold for the socket in each direction, in bytes: its default loses packets at
 /// full rate.
@@ -79,10 +80,13 @@ pub enum EndpointError {
 }
 
 /// A node's end of all its links.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct PeerEndpoint {
     pub(super) endpoint: quinn::Endpoint,
     pub(super) name: String,
+    transport: Arc<TransportConfig>,
+    /// What the next connection is made with.
+    client: Mutex<quinn::ClientConfig>,
 }
 
 impl PeerEndpoint {
@@ -98,13 +102,7 @@ impl PeerEndpoint {
         let socket = UdpSocket::bind(addr).map_err(bind_error)?;
         size_buffers(&socket);
         let transport = Arc::new(transport(settings));
-        let tls = |error: &dyn std::fmt::Display| CredentialsError::Tls(error.to_string());
-        let server = QuicServerConfig::try_from(credentials.server_config()?).map_err(|error| tls(&error))?;
-        let mut server = quinn::ServerConfig::with_crypto(Arc::new(server));
-        server.transport_config(Arc::clone(&transport)).max_incoming(HANDSHAKES_MAX);
-        let client = QuicClientConfig::try_from(credentials.client_config()?).map_err(|error| tls(&error))?;
-        let mut client = quinn::ClientConfig::new(Arc::new(client));
-        client.transport_config(transport);
+        let (server, client) = configs(credentials, &transport)?;
         let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &keys.reset);
         let mut config = EndpointConfig::new(Arc::new(reset_key));
         let connection_id = keys.connection_id;
@@ -112,9 +110,22 @@ impl PeerEndpoint {
             Box::new(quinn_proto::HashedConnectionIdGenerator::from_key(connection_id))
         });
         let runtime = Arc::new(OnOneRuntime(tokio::runtime::Handle::current()));
-        let mut endpoint = quinn::Endpoint::new(config, Some(server), socket, runtime).map_err(bind_error)?;
-        endpoint.set_default_client_config(client);
-        Ok(Self { endpoint, name: credentials.name.clone() })
+        let endpoint = quinn::Endpoint::new(config, Some(server), socket, runtime).map_err(bind_error)?;
+        Ok(Self { endpoint, name: credentials.name.clone(), transport, client: Mutex::new(client) })
+    }
+
+    /// Shows these, and asks for what they trust, from the next connection on. Those that are there stay. The name in
+    /// peers' certificates is the one that it was.
+    pub fn renew(&self, credentials: &Credentials) -> Result<(), CredentialsError> {
+        let (server, client) = configs(credentials, &self.transport)?;
+        self.endpoint.set_server_config(Some(server));
+        *lock(&self.client) = client;
+        Ok(())
+    }
+
+    pub(super) fn connect(&self, addr: SocketAddr) -> Result<quinn::Connecting, quinn::ConnectError> {
+        let config = lock(&self.client).clone();
+        self.endpoint.connect_with(config, addr, &self.name)
     }
 
     /// The address, with the port that was chosen when 0 was asked for.
@@ -127,6 +138,21 @@ impl PeerEndpoint {
         self.endpoint.close(VarInt::from_u32(0), b"the node stops");
         let _ = tokio::time::timeout(Duration::from_millis(200), self.endpoint.wait_idle()).await;
     }
+}
+
+/// How connections are accepted, and how they are made.
+fn configs(
+    credentials: &Credentials,
+    transport: &Arc<TransportConfig>,
+) -> Result<(quinn::ServerConfig, quinn::ClientConfig), CredentialsError> {
+    let tls = |error: &dyn std::fmt::Display| CredentialsError::Tls(error.to_string());
+    let server = QuicServerConfig::try_from(credentials.server_config()?).map_err(|error| tls(&error))?;
+    let mut server = quinn::ServerConfig::with_crypto(Arc::new(server));
+    server.transport_config(Arc::clone(transport)).max_incoming(HANDSHAKES_MAX);
+    let client = QuicClientConfig::try_from(credentials.client_config()?).map_err(|error| tls(&error))?;
+    let mut client = quinn::ClientConfig::new(Arc::new(client));
+    client.transport_config(Arc::clone(transport));
+    Ok((server, client))
 }
 
 fn transport(settings: EndpointSettings) -> TransportConfig {

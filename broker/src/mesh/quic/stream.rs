@@ -27,6 +27,12 @@ pub enum PeerError {
     /// The connection cannot be made, or is gone.
     #[error("{0}")]
     Connection(String),
+    /// One of both does not take the other's certificate.
+    #[error(
+        "it has another secret or authority than this node, or a certificate has run out; \
+         check --cluster-secret-file on both, or --peer-cert-file: {0}"
+    )]
+    Untrusted(String),
     /// The stream ended before its time.
     #[error("the stream ended: {0}")]
     Stream(String),
@@ -51,9 +57,7 @@ impl From<quinn::ConnectionError> for PeerError {
             _ => None,
         };
         if code.is_some_and(is_tls) {
-            return Self::Connection(format!(
-                "it has another secret or authority than this node, check --cluster-secret-file on both: {error}"
-            ));
+            return Self::Untrusted(error.to_string());
         }
         Self::Connection(error.to_string())
     }
@@ -61,13 +65,19 @@ impl From<quinn::ConnectionError> for PeerError {
 
 impl From<WriteError> for PeerError {
     fn from(error: WriteError) -> Self {
-        Self::Stream(error.to_string())
+        match error {
+            WriteError::ConnectionLost(error) => error.into(),
+            error => Self::Stream(error.to_string()),
+        }
     }
 }
 
 impl From<ReadError> for PeerError {
     fn from(error: ReadError) -> Self {
-        Self::Stream(error.to_string())
+        match error {
+            ReadError::ConnectionLost(error) => error.into(),
+            error => Self::Stream(error.to_string()),
+        }
     }
 }
 
@@ -113,10 +123,7 @@ impl PeerEndpoint {
     /// Connects to a node and shakes hands.
     pub async fn dial(&self, addr: SocketAddr, hello: &Hello) -> Result<Link, PeerError> {
         let handshake = async {
-            let connecting = self
-                .endpoint
-                .connect(addr, &self.name)
-                .map_err(|error| PeerError::Connection(error.to_string()))?;
+            let connecting = self.connect(addr).map_err(|error| PeerError::Connection(error.to_string()))?;
             let connection = connecting.await?;
             let mut channel = Channel::open(&connection, HANDSHAKE_BYTES_MAX).await?;
             channel.send(hello).await?;

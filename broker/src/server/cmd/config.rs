@@ -105,6 +105,10 @@ pub(super) fn set(call: &Call<'_>) -> Flow {
     for (index, name) in names.iter().enumerate() {
         let given = call.arg(2 + 2 * index);
         if current(name).is_none() {
+            // One that Redis has not, or by another name.
+            if let Some(row) = TABLE.iter().find(|row| row.name == name) {
+                return fail(call, name, &how_it_changes(row));
+            }
             return call.error(
                 [b"ERR Unknown option or number of arguments for CONFIG SET - '", given, b"'"].concat(),
             );
@@ -151,6 +155,17 @@ pub(super) fn set(call: &Call<'_>) -> Flow {
             Err(reason) => reply.error(failure("requirepass", &reason)),
         })
     }))
+}
+
+/// What to do instead about a setting of a node's own.
+fn how_it_changes(row: &Row) -> String {
+    match row.redis {
+        Some(redis) if row.is_live => format!("it is changed as '{redis}'"),
+        _ if row.is_live => {
+            "it is changed in the configuration file, which is read again at SIGHUP".to_owned()
+        }
+        _ => "it needs a restart".to_owned(),
+    }
 }
 
 /// Gives the default user this password and no other, or none if it is empty.
