@@ -118,3 +118,60 @@ async fn finish(reader: &Reader<'_>) {
     };
     let _ = tokio::time::timeout(LINGER_TIME_MAX, closed).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        os::unix::net::UnixStream,
+        sync::Arc,
+    };
+
+    use ahash::RandomState;
+
+    use super::*;
+    use crate::{
+        config::Settings,
+        server::{LiveSettings, Log, Node, NodeSettings, stream::SocketKind},
+    };
+
+    fn ask(client: &mut UnixStream, request: &str, answer: &str) {
+        client.write_all(request.as_bytes()).unwrap();
+        let mut received = vec![0; answer.len()];
+        client.read_exact(&mut received).unwrap();
+        assert_eq!(String::from_utf8_lossy(&received), answer);
+    }
+
+    /// What no command is known to do: a defect that is not found yet must cost its own client only.
+    #[test]
+    fn a_panic_in_a_connection_is_counted_closes_it_and_harms_no_other() {
+        let live = LiveSettings::new(&Settings::default(), Log::new(|_| {}));
+        let settings =
+            NodeSettings { shards: 1, argument_bytes_max: 1024, user_timeout_ms: 0, tcp_port: 0, live };
+        let node = Node::new(settings, false, RandomState::new(), String::new());
+        let shards = node.start().unwrap();
+        let connect = || {
+            let (client, server) = UnixStream::pair().unwrap();
+            server.set_nonblocking(true).unwrap();
+            node.adopt(SocketKind::Unix(server), "a test", "a test".into(), None).unwrap();
+            client
+        };
+        let mut victim = connect();
+        ask(&mut victim, "SUBSCRIBE c\r\n", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+        let mut other = connect();
+        ask(&mut other, "PUBSUB NUMSUB c\r\n", "*2\r\n$1\r\nc\r\n:1\r\n");
+        // Borrowed for good, it makes the next look at it a panic.
+        node.on_shard(0, |shard| {
+            let victim = Rc::clone(&shard.connections()[0]);
+            victim.wake();
+            std::mem::forget(victim.waker.borrow_mut());
+        });
+        assert_eq!(victim.read(&mut [0; 1]).unwrap(), 0, "it is closed");
+        ask(&mut other, "PUBSUB NUMSUB c\r\n", "*2\r\n$1\r\nc\r\n:0\r\n");
+        assert_eq!(node.total(|shard| shard.closed[CloseReason::Panic.index()].get()), 1);
+        assert_eq!(node.clients(), 1);
+        node.end();
+        shards.into_iter().for_each(|shard| shard.join().unwrap());
+        assert_eq!(Arc::strong_count(&node), 1, "nothing is left of it");
+    }
+}
