@@ -69,5 +69,7 @@ fn clients_of_a_killed_node_come_back_and_note_what_happened() {
     let history = workload.finish(Duration::from_millis(100));
     let verdict = history.judge(&BOUNDS);
     assert!(verdict.is_clean(), "{verdict}");
-    assert_eq!((verdict.subscriptions, history.closed_by_nodes()), (4, 2));
+    // A connection that is made while a killed process is taken apart may end before anything is confirmed on it.
+    let confirmed = history.subscriptions.iter().filter(|subscription| subscription.confirmed.is_some());
+    assert_eq!((confirmed.count(), history.closed_by_nodes()), (4, 2));
 }

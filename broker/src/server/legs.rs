@@ -3,13 +3,11 @@
 use std::{
     rc::Rc,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
 };
 
 use super::{
     Node, Relay, Shard,
     inbox::{Envelope, Ticket},
-    shard::Turn,
 };
 use crate::hub::{ChannelKind, Message};
 
@@ -40,19 +38,6 @@ impl Shard {
         let receivers = self.hub.borrow_mut().publish(kind, channel, payload);
         self.note_delivered(receivers);
         (receivers, self.hand_to_shards(kind, channel, payload, ticket))
-    }
-
-    /// Messages have been put into outboxes: counts them, and sees to it that they leave. Their publisher may want no
-    /// reply, so that nothing else would.
-    pub(super) fn note_delivered(&self, receivers: u64) {
-        if receivers == 0 {
-            return;
-        }
-        self.stats().delivered.add(receivers);
-        let turn = self.turn.get();
-        let start = turn.start.unwrap_or_else(Instant::now);
-        self.turn.set(Turn { start: Some(start), delivered: turn.delivered + receivers, ..turn });
-        self.schedule_flush();
     }
 
     /// One more leg of a message is complete.

@@ -37,6 +37,7 @@ mod shard;
 mod stats;
 mod stream;
 mod tls;
+mod turn;
 
 pub use access::{StoreError, UserStore};
 pub use census::{Answer, Census};

@@ -16,7 +16,7 @@ use super::{
     dispatch::{self, Flow},
     pause::Paused,
     replay::{self, Replay},
-    shard::READ_BYTES,
+    turn::READ_BYTES,
 };
 
 /// Publishes of one connection that may wait for other shards at a time. Further ones are not read.

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
     sync::{Arc, atomic::Ordering},
     task::{Poll, Waker},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,22 +19,12 @@ use super::{
     inbox::Envelope,
     patience,
     stream::{Liveness, Socket, Stream},
+    turn::{READ_BYTES, Turn},
 };
 use crate::{
     acl::Users,
     hub::{Hub, Seat},
 };
-
-/// Bytes that one read takes, about: as much as publishers send that have 16 messages of 16 KiB in flight. What is read
-/// together is delivered together, and large writes are what makes large payloads cheap.
-pub(crate) const READ_BYTES: usize = 256 * 1024;
-
-/// Bytes that are read in a turn before the reads of those who come later in it are short: four large ones. Hundreds that
-/// send without end would otherwise make a turn of hundreds of MiB, and everyone else wait for it.
-const READ_IN_A_TURN_BYTES_MAX: usize = 4 * READ_BYTES;
-
-/// A short read, as long as Redis's.
-const SHORT_READ_BYTES: usize = 16 * 1024;
 
 /// Pieces that one write takes at most.
 const SLICES: usize = 64;
@@ -68,16 +58,6 @@ pub struct Shard {
     fences: Cell<u64>,
     has_work: Cell<bool>,
     pub(super) turn: Cell<Turn>,
-}
-
-/// What has been delivered since the last end of a turn.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Turn {
-    /// When the first message came.
-    pub(super) start: Option<Instant>,
-    pub(super) delivered: u64,
-    /// Bytes that have been read.
-    pub(super) read: usize,
 }
 
 impl Shard {
@@ -132,21 +112,6 @@ impl Shard {
             && let Some(waker) = &*self.flusher.borrow()
         {
             waker.wake_by_ref();
-        }
-    }
-
-    /// Bytes that a read may take now.
-    pub(crate) fn read_room(&self) -> usize {
-        if self.turn.get().read < READ_IN_A_TURN_BYTES_MAX { READ_BYTES } else { SHORT_READ_BYTES }
-    }
-
-    /// Counts what has been read in this turn, and sees to it that a turn ends in which that is much.
-    pub(crate) fn note_read(&self, bytes: usize) {
-        let turn = self.turn.get();
-        let read = turn.read + bytes;
-        self.turn.set(Turn { read, ..turn });
-        if read >= READ_IN_A_TURN_BYTES_MAX {
-            self.schedule_flush();
         }
     }
 

@@ -7,7 +7,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -18,9 +17,9 @@ use super::writer::{Batch, Writer};
 /// The form of the data that this build writes and reads.
 const FORMAT: u32 = 1;
 
-const FORMAT_FILE: &str = "format";
+pub(super) const FORMAT_FILE: &str = "format";
 const NEW_FORMAT_FILE: &str = "format.new";
-const LOCK_FILE: &str = "lock";
+pub(super) const LOCK_FILE: &str = "lock";
 /// The number of the last batch that is known to be on disk.
 pub(super) const SYNCED_FILE: &str = "synced";
 const STORE_FOLDER: &str = "store";
@@ -180,28 +179,6 @@ impl Disk {
         });
         wait.await.map_err(|_| io::Error::other("the writer of the data folder has stopped"))?
     }
-}
-
-/// Renames a data folder out of the way, so that a node can start without it. Nothing is deleted. Returns where
-/// it is now.
-pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // A volume's mount point cannot be renamed: what is in it can be moved into a folder inside.
-    let beside = path.with_file_name(format!("{name}.aside-{seconds}"));
-    if fs::rename(path, &beside).is_ok() {
-        return Ok(beside);
-    }
-    let inside = path.join(format!("aside-{seconds}"));
-    fs::create_dir(&inside)?;
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if !name.to_string_lossy().starts_with("aside-") && name != LOCK_FILE {
-            fs::rename(entry.path(), inside.join(name))?;
-        }
-    }
-    Ok(inside)
 }
 
 fn find_room(path: &Path) -> Result<(), DiskError> {
@@ -391,14 +368,5 @@ mod tests {
         assert!(matches!(Unread::from(sled::Error::Io(full)), Unread::Io(_)));
         let short = io::Error::from(io::ErrorKind::UnexpectedEof);
         assert!(matches!(Unread::from(sled::Error::Io(short)), Unread::Corrupt(_)));
-    }
-
-    #[test]
-    fn a_corrupt_folder_is_set_aside_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("data");
-        drop(Disk::open(&path).unwrap());
-        let aside = set_aside(&path).unwrap();
-        assert!(!path.exists() && aside.join(FORMAT_FILE).exists());
     }
 }

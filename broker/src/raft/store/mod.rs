@@ -5,11 +5,13 @@
 //! batch is followed by `sync_data`, and a number beside the store tells which batch was the last that anyone was
 //! told of: a store that has fewer is corrupt, however well it opens.
 
+mod aside;
 mod disk;
 mod log;
 mod machine;
 mod writer;
 
-pub use disk::{Disk, DiskError, set_aside};
+pub use aside::set_aside;
+pub use disk::{Disk, DiskError};
 pub use log::LogStore;
 pub use machine::{MachineBuilder, StateMachine, StateWatch};
