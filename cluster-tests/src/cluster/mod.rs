@@ -22,6 +22,9 @@ use crate::{
 /// How long anything may take that waits for the cluster.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Nodes that vote, at most.
+const VOTERS_MAX: usize = 5;
+
 /// Lines of each node's log that a failure shows.
 const LOG_LINES: usize = 80;
 
@@ -139,11 +142,18 @@ impl Cluster {
         cluster
     }
 
-    /// Starts the nodes that form it and waits until all serve.
+    /// Starts the nodes that form it and waits until all serve, and as many vote as are to: before that a majority of the
+    /// nodes is not one of the voters.
     pub fn start(&mut self) {
         let all: Vec<usize> = (0..self.settings.size).collect();
         all.iter().for_each(|index| self.nodes[*index].start());
         self.wait_until_serving(&all);
+        let odd = self.settings.size - usize::from(self.settings.size.is_multiple_of(2));
+        let voters = odd.min(VOTERS_MAX);
+        self.wait(&format!("there are {voters} voters, as all know"), || {
+            let known = |index: &usize| Some(self.status(*index)?.voters.len());
+            all.iter().all(|index| known(index) == Some(voters)).then_some(())
+        });
     }
 
     /// The folder of this cluster, for more files.
