@@ -94,6 +94,22 @@ fn a_message_from_before_the_fence_takes_no_number_of_the_next_incarnation() {
     });
 }
 
+/// The other ends of a plane's channels, which live as long as it is to work.
+type Ends = (mpsc::UnboundedSender<PlaneCommand>, mpsc::UnboundedReceiver<super::PlaneEvent>);
+
+/// The plane of node 1, alone in the fifth view, where this was published.
+fn alone_in_view_five(published: &[u8]) -> (Rc<Plane<Clients>>, Ends) {
+    let (commands, receiver) = mpsc::unbounded_channel();
+    let (events, told) = mpsc::unbounded_channel();
+    let (progress, _) = watch::channel(PlaneProgress::default());
+    let clients = Clients::default();
+    let plane = Plane::start(clients, Arc::new(Links::default()), SETTINGS, receiver, events, progress);
+    plane.begin(1, 10);
+    plane.install(View { epoch: 5, members: [(1, 10)].into() }, vec![1]);
+    plane.publish(false, b"news", published, 1);
+    (plane, (commands, told))
+}
+
 /// All that a client knew had left while its node was fenced. What another origin had published before, the client had had,
 /// and was given again.
 #[test]
@@ -101,14 +117,7 @@ fn a_client_whose_origins_have_all_left_gets_nothing_twice() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     runtime.expect("a runtime").block_on(async {
-        let (_commands, receiver) = mpsc::unbounded_channel();
-        let (events, _told) = mpsc::unbounded_channel();
-        let (progress, _) = watch::channel(PlaneProgress::default());
-        let clients = Clients::default();
-        let plane = Plane::start(clients, Arc::new(Links::default()), SETTINGS, receiver, events, progress);
-        plane.begin(1, 10);
-        plane.install(View { epoch: 5, members: [(1, 10)].into() }, vec![1]);
-        plane.publish(false, b"news", b"had", 1);
+        let (plane, _ends) = alone_in_view_five(b"had");
         let gone = Stamp { origin: Origin { node: 2, incarnation: 20 }, number: 3 };
         let recent = plane.recent(&mut Cursor::from(Position { epoch: 5, seen: vec![gone] }));
         assert_eq!((recent.gaps[0].first, recent.gaps[0].last), (4, None), "of what has left nobody knows");
@@ -126,14 +135,7 @@ fn a_client_of_another_cluster_is_not_held_back_until_that_ones_view_is_here() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     runtime.expect("a runtime").block_on(async {
-        let (_commands, receiver) = mpsc::unbounded_channel();
-        let (events, _told) = mpsc::unbounded_channel();
-        let (progress, _) = watch::channel(PlaneProgress::default());
-        let clients = Clients::default();
-        let plane = Plane::start(clients, Arc::new(Links::default()), SETTINGS, receiver, events, progress);
-        plane.begin(1, 10);
-        plane.install(View { epoch: 5, members: [(1, 10)].into() }, vec![1]);
-        plane.publish(false, b"news", b"not for it", 1);
+        let (plane, _ends) = alone_in_view_five(b"not for it");
         let stranger = Stamp { origin: Origin { node: 1, incarnation: 11 }, number: 3 };
         let recent = plane.recent(&mut Cursor::from(Position { epoch: 6, seen: vec![stranger] }));
         assert!(!recent.is_early && recent.frames.is_empty());
