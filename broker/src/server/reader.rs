@@ -173,8 +173,9 @@ impl<'a> Reader<'a> {
             }
             Err(error) => return Err(error),
         };
-        if has_more {
-            // The others come first.
+        // The others come first. Who has to wait lets them anyway, and must not do so before it is known to wait: the room that it
+        // waits for may come meanwhile, and nobody would wake it.
+        if has_more && !matches!(stop, Some(Stop::MustWait)) {
             tokio::task::yield_now().await;
         }
         Ok(stop)

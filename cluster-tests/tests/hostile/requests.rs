@@ -44,6 +44,28 @@ fn a_deep_pipeline_is_answered_to_the_last() {
     siege.end(100);
 }
 
+/// One read of these makes more replies than may wait for a client, which waits for room then: room that came before it
+/// waited was never told, and the connection stood still.
+#[test]
+fn short_requests_with_long_replies_are_answered_to_the_last() {
+    const REQUESTS: usize = 300_000;
+    let siege = Siege::begin(&[]);
+    let mut wire = Wire::connect(siege.server.addr);
+    let mut sender = wire.socket.try_clone().expect("a socket can be cloned");
+    let (sent, reply) =
+        (b"x\r\n".repeat(REQUESTS), "-ERR unknown command 'x', with args beginning with: \r\n");
+    std::thread::scope(|scope| {
+        scope.spawn(move || sender.write_all(&sent).expect("the node reads"));
+        let all = REQUESTS * reply.len();
+        let replies = wire.read_until(|bytes| (bytes.len() >= all).then_some(all));
+        assert!(
+            replies.is_ok_and(|replies| replies == reply.repeat(REQUESTS).as_bytes()),
+            "{REQUESTS} errors"
+        );
+    });
+    siege.end(100);
+}
+
 #[test]
 fn a_million_arguments_cost_their_bytes() {
     let siege = Siege::begin(&[]);
