@@ -8,16 +8,16 @@ use carillon_proto::pipe::{self, Delivery};
 /// An owned piece is not grown beyond this: growing copies what is already in it.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 
-/// Buffers up to this capacity go back to the pool when they have been written; larger ones to the allocator.
-const POOLED_BYTES_MAX: usize = 16 * 1024;
-
-/// Buffers that the pool keeps: one event-loop turn's worth for a busy shard, 4 MiB at the very most.
-const POOLED_BUFFERS_MAX: usize = 256;
+/// What the buffers are worth that the pool keeps: an event-loop turn of a busy shard, 16 messages of 1 KiB for each of 200
+/// subscribers. A turn that has more gets it from the allocator, which grows each buffer step by step.
+const POOL_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Buffers between two uses, so that an idle connection holds none, and how much is in those that are in use.
 #[derive(Debug, Default)]
 pub(super) struct BufferPool {
     spare: Vec<Vec<u8>>,
+    /// Their capacity.
+    spare_bytes: usize,
     bytes_in_use: usize,
 }
 
@@ -28,14 +28,18 @@ impl BufferPool {
     }
 
     fn take(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
+        let buffer = self.spare.pop().unwrap_or_default();
+        self.spare_bytes -= buffer.capacity();
+        buffer
     }
 
     fn give_back(&mut self, mut buffer: Vec<u8>) {
         self.bytes_in_use -= buffer.len();
-        if (1..=POOLED_BYTES_MAX).contains(&buffer.capacity()) && self.spare.len() < POOLED_BUFFERS_MAX {
+        let spare_bytes = self.spare_bytes + buffer.capacity();
+        if buffer.capacity() > 0 && spare_bytes <= POOL_BYTES_MAX {
             buffer.clear();
             self.spare.push(buffer);
+            self.spare_bytes = spare_bytes;
         }
     }
 }

@@ -256,7 +256,10 @@ impl Shard {
         if !self.check_gate() {
             return;
         }
-        for &seat in &*seats {
+        // The last one first, as Redis does. That is mostly the publisher: it reads its answer and sends what is next while the
+        // subscribers are written to. With them first, whoever reads all that is there sleeps again, and is woken for each
+        // write: one message at a time for ten subscribers cost 7.1 us a delivery that way round, and 4.4 this way.
+        for &seat in seats.iter().rev() {
             let connection = self.connections.borrow()[seat].clone();
             if let Some(connection) = connection {
                 if connection.is_write_blocked.get() {

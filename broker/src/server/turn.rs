@@ -4,13 +4,15 @@ use std::time::Instant;
 
 use super::Shard;
 
-/// Bytes that one read takes, about: as much as publishers send that have 16 messages of 16 KiB in flight. What is read
-/// together is delivered together, and large writes are what makes large payloads cheap.
-pub(crate) const READ_BYTES: usize = 256 * 1024;
+/// Bytes that one read takes, about: four payloads of 16 KiB. What is read together is delivered together, in fewer writes;
+/// but what is more than the processor's caches hold costs more to copy. Processor time per delivery of a publisher with 16
+/// in flight to ten subscribers, reads of 16, 32, 64, 128 and 256 KiB: 6.9, 5.0, 4.3, 5.1 and 6.1 us with payloads of 16 KiB;
+/// 1.08 (64) and 1.16 us (256) with 4 KiB; no difference with 1 KiB.
+pub(crate) const READ_BYTES: usize = 64 * 1024;
 
-/// Bytes that are read in a turn before the reads of those who come later in it are short: four large ones. Hundreds that
-/// send without end would otherwise make a turn of hundreds of MiB, and everyone else wait for it.
-const READ_IN_A_TURN_BYTES_MAX: usize = 4 * READ_BYTES;
+/// Bytes that are read in a turn before the reads of those who come later in it are short. Hundreds that send without end
+/// would otherwise make a turn of tens of MiB, and everyone else wait for it.
+const READ_IN_A_TURN_BYTES_MAX: usize = 1024 * 1024;
 
 /// A short read, as long as Redis's.
 const SHORT_READ_BYTES: usize = 16 * 1024;

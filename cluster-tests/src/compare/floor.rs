@@ -24,7 +24,7 @@ const LISTENER: u64 = u64::MAX;
 const EVENTS_MAX: usize = 1024;
 
 /// Bytes of one read, as Carillon takes them.
-const READ_BYTES: usize = 256 * 1024;
+const READ_BYTES: usize = 64 * 1024;
 
 const ARGUMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -76,7 +76,8 @@ pub fn serve(addr: SocketAddr) -> io::Result<()> {
             }
         }
         let mut dirty = mem::take(&mut floor.dirty);
-        dirty.drain(..).for_each(|index| floor.write(index));
+        // In the order in which Carillon and Redis write.
+        dirty.drain(..).rev().for_each(|index| floor.write(index));
         floor.dirty = dirty;
     }
 }
