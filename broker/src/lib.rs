@@ -24,6 +24,8 @@ pub mod hub;
 mod lock;
 pub mod mesh;
 pub mod open_files;
+#[cfg(test)]
+mod pages;
 pub mod raft;
 pub mod server;
 

@@ -19,3 +19,10 @@ pub fn get(addr: SocketAddr, path: &str) -> Option<(u16, String)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }
+
+/// A number of a node's `/metrics`, by its name and labels as they stand there; `None` when it does not answer.
+pub fn metric(addr: SocketAddr, name: &str) -> Option<f64> {
+    let (_, text) = get(addr, "/metrics")?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    Some(line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}")))
+}

@@ -120,10 +120,7 @@ impl Server {
     /// A number from the admin port's `/metrics`, by its name and labels as they stand there.
     pub fn metric(&self, name: &str) -> f64 {
         // A node that is out of file descriptors answers later.
-        let answer = eventually(START_TIME_MAX, || http::get(self.admin, "/metrics"));
-        let (_, text) = answer.expect("the admin port answers");
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
+        eventually(START_TIME_MAX, || http::metric(self.admin, name)).expect("the admin port answers")
     }
 
     /// The most memory that it has held so far, in bytes.

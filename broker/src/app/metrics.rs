@@ -34,10 +34,8 @@ fn of_node(node: &Node) -> Vec<Metric> {
         ("pattern", SubscriptionKind::Pattern),
         ("shard_channel", SubscriptionKind::ShardChannel),
     ];
-    let closed = CloseReason::ALL.map(|reason| {
-        let count = node.total(|stats| stats.closed[reason.index()].get()) + node.refused(reason);
-        (vec![("reason", reason.label().to_owned())], count as f64)
-    });
+    let closed = CloseReason::ALL
+        .map(|reason| (vec![("reason", reason.label().to_owned())], node.closed(reason) as f64));
     vec![
         Metric::gauge(
             "uptime_seconds",

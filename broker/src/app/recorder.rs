@@ -141,14 +141,12 @@ impl Recorder {
 
     fn totals(&self) -> Totals {
         let node = &self.node;
-        let closed = CloseReason::ALL
-            .map(|reason| node.total(|stats| stats.closed[reason.index()].get()) + node.refused(reason));
         Totals {
             published: node.total(|stats| stats.published.get()),
             delivered: node.total(|stats| stats.delivered.get()),
             input_bytes: node.total(|stats| stats.input_bytes.get()),
             output_bytes: node.total(|stats| stats.output_bytes.get()),
-            closed: closed.into(),
+            closed: CloseReason::ALL.map(|reason| node.closed(reason)).into(),
         }
     }
 

@@ -147,27 +147,13 @@ pub fn reference() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
-
     use super::*;
-
-    /// Set to write anew what is made from the table.
-    const BLESS: &str = "CARILLON_BLESS";
+    use crate::pages;
 
     #[test]
     fn what_is_written_about_the_settings_is_what_the_table_says() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for (path, expected) in [("broker/SETTINGS.md", reference()), ("deploy/carillon.toml", sample())] {
-            let file = root.join(path);
-            if std::env::var_os(BLESS).is_some() {
-                fs::write(&file, &expected).expect("writes");
-            }
-            let is_same = fs::read_to_string(&file).is_ok_and(|text| text == expected);
-            assert!(
-                is_same,
-                "{path} is old; {BLESS}=1 cargo nextest run -p carillon-broker settings writes it"
-            );
-        }
+        pages::assert_is("broker/SETTINGS.md", &reference());
+        pages::assert_is("deploy/carillon.toml", &sample());
     }
 
     #[test]

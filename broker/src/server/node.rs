@@ -312,6 +312,11 @@ impl Node {
         reason
     }
 
+    /// How many connections were closed, or not taken, for a reason.
+    pub fn closed(&self, reason: CloseReason) -> u64 {
+        self.total(|stats| stats.closed[reason.index()].get()) + self.refused(reason)
+    }
+
     /// Counts a connection that was not taken. Returns how many there were for this reason.
     pub(crate) fn count_refused(&self, reason: CloseReason) -> u64 {
         self.refused[reason.index()].fetch_add(1, Ordering::Relaxed) + 1

@@ -13,8 +13,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::status::Status;
-use crate::http::get;
-use crate::{SmallDisk, eventually, server::carillon_binary};
+use crate::{
+    SmallDisk, eventually,
+    http::{self, get},
+    server::carillon_binary,
+};
 
 /// How long a node may take to end after SIGTERM.
 const END_TIME_MAX: Duration = Duration::from_secs(15);
@@ -236,6 +239,11 @@ impl Node {
     /// Asks its admin port: the status code and what comes with it; `None` when it does not answer.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         get(self.admin, path)
+    }
+
+    /// A number of its metrics, by its name and labels as they stand there; `None` when it does not answer.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        http::metric(self.admin, name)
     }
 
     /// Its whole log.

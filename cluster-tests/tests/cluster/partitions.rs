@@ -24,6 +24,10 @@ fn cut_off(pick: impl Fn(&Scene, usize) -> usize) {
     scene.cluster.wait_until_serving(&others);
     wait_until_closed(&scene, lonely);
     assert!(scene.cluster.nodes[lonely].readiness().is_err());
+    scene.cluster.wait("both clients to be counted", || {
+        let name = "carillon_connections_closed_total{reason=\"fenced\"}";
+        (scene.cluster.nodes[lonely].metric(name)? > 1.5).then_some(())
+    });
     let until = Instant::now();
     scene.recover();
     let (cluster, history) = scene.finish();

@@ -112,8 +112,7 @@ fn stats(node: &Node, text: &mut String) {
     field(text, "messages_published", node.total(|stats| stats.published.get()));
     field(text, "messages_delivered", node.total(|stats| stats.delivered.get()));
     for reason in CloseReason::ALL {
-        let name = format!("closed_{}", reason.label());
-        field(text, &name, node.total(|stats| stats.closed[reason.index()].get()));
+        field(text, &format!("closed_{}", reason.label()), node.closed(reason));
     }
 }
 
