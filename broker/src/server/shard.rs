@@ -258,8 +258,12 @@ impl Shard {
         }
         // The last one first, as Redis does. That is mostly the publisher: it reads its answer and sends what is next while the
         // subscribers are written to. With them first, whoever reads all that is there sleeps again, and is woken for each
-        // write: one message at a time for ten subscribers cost 7.1 us a delivery that way round, and 4.4 this way.
-        for &seat in seats.iter().rev() {
+        // write: one message at a time for ten subscribers cost 7.1 us a delivery that way round, and 4.4 this way. Only one
+        // subscriber has nothing to be woken for in between, and has its message a sixth sooner if it comes first.
+        if seats.len() > 2 {
+            seats.reverse();
+        }
+        for &seat in &*seats {
             let connection = self.connections.borrow()[seat].clone();
             if let Some(connection) = connection {
                 if connection.is_write_blocked.get() {

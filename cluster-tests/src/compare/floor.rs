@@ -76,8 +76,11 @@ pub fn serve(addr: SocketAddr) -> io::Result<()> {
             }
         }
         let mut dirty = mem::take(&mut floor.dirty);
-        // In the order in which Carillon and Redis write.
-        dirty.drain(..).rev().for_each(|index| floor.write(index));
+        // In Carillon's order.
+        if dirty.len() > 2 {
+            dirty.reverse();
+        }
+        dirty.drain(..).for_each(|index| floor.write(index));
         floor.dirty = dirty;
     }
 }
