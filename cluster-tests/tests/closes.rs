@@ -230,8 +230,8 @@ fn is_a_stranger(node: &mut Watched) {
     node.closed("auth_timeout", &client);
 
     let mut client = node.client();
-    let line = [&[b'x'; 30_000][..], b"\r\n"].concat();
-    let _ = client.socket.write_all(&line.repeat(40));
+    let line = format!("{}\r\n", "x".repeat(30_000));
+    let _ = client.socket.write_all(line.repeat(40).as_bytes());
     node.closed("unauthenticated_input", &client);
 
     // Each refusal is longer than its request; the socket takes few of them.
