@@ -52,10 +52,15 @@ impl ClusterNode {
             Ok(version) => version,
             Err(refusal) if incoming.hello.run == self.run => return incoming.refuse(refusal).await,
             Err(refusal) => {
-                tracing::warn!(%addr, peer = name, reason = refusal.text, "refused a peer");
+                // It comes again several times a second: a word for each reason.
+                let told = lock(&self.refused).insert(name.clone(), refusal.text.clone());
+                if told.as_deref() != Some(&*refusal.text) {
+                    tracing::warn!(%addr, peer = name, reason = refusal.text, "refused a peer");
+                }
                 return incoming.refuse(refusal).await;
             }
         };
+        lock(&self.refused).remove(&name);
         match incoming.welcome(self.welcome(version)).await {
             Ok(link) if is_link => self.serve_link(link).await,
             Ok(link) => self.serve_streams(&link).await,
@@ -208,6 +213,11 @@ impl ClusterNode {
                                 tracing::warn!(addr, %error, "a peer cannot be linked");
                             }
                         }
+                        Err(PeerError::Refused(refusal)) if !refusal.is_temporary => {
+                            if lock(&told).insert((addr.clone(), refusal.text.clone())) {
+                                tracing::error!(addr, reason = refusal.text, "a peer refuses this node");
+                            }
+                        }
                         Err(error) => tracing::debug!(addr, %error, "a peer could not be reached"),
                     }
                 });
@@ -243,9 +253,6 @@ impl ClusterNode {
             Err(PeerError::Refused(refusal)) => {
                 if refusal.is_removed {
                     self.is_removed.send_replace(true);
-                }
-                if !refusal.is_temporary {
-                    tracing::error!(addr, reason = refusal.text, "a peer refuses this node");
                 }
                 return Err(PeerError::Refused(refusal));
             }

@@ -1,6 +1,7 @@
 //! What the tasks of a cluster node share.
 
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock,
@@ -124,6 +125,8 @@ pub struct ClusterNode {
     pub(super) is_removed: watch::Sender<bool>,
     /// Addresses of other members, told when this one joined.
     pub(super) told_addrs: Mutex<Vec<String>>,
+    /// Why peers, by their names, were refused last. Whoever is here knows the cluster's secret.
+    pub(super) refused: Mutex<BTreeMap<String, String>>,
 }
 
 /// What a node has once it belongs to a cluster.
@@ -161,6 +164,7 @@ impl ClusterNode {
             counters: Counters::default(),
             is_removed: watch::Sender::new(false),
             told_addrs: Mutex::new(Vec::new()),
+            refused: Mutex::default(),
         })
     }
 

@@ -54,6 +54,30 @@ fn a_node_of_another_cluster_stays_out() {
     assert_closed(&history, 0, start, "nobody has to notice");
 }
 
+/// It tries several times a second, and filled its log, and theirs, with the same two lines.
+#[test]
+fn a_node_whose_peers_are_another_cluster_by_now_says_so_once_for_each() {
+    let mut cluster = Cluster::form(ClusterSettings { is_direct: true, ..ClusterSettings::of(3) });
+    let peers = [cluster.nodes[0].peer, cluster.nodes[1].peer].map(|addr| addr.to_string()).join(",");
+    for node in &mut cluster.nodes[..2] {
+        node.kill();
+        node.wipe();
+        node.set_flag("--peers", &peers);
+        node.set_flag("--expect", "2");
+    }
+    cluster.nodes[..2].iter_mut().for_each(Node::start);
+    cluster.wait_until_serving(&[0, 1]);
+    let count = |node: &Node, words: &str| node.log().lines().filter(|line| line.contains(words)).count();
+    let refused = "a peer refuses this node";
+    cluster.wait("both refuse it", || (count(&cluster.nodes[2], refused) >= 2).then_some(()));
+    // Time for ten more tries.
+    std::thread::sleep(ms(1500));
+    assert_eq!(count(&cluster.nodes[2], refused), 2, "{}", cluster.nodes[2].log());
+    for node in &cluster.nodes[..2] {
+        assert_eq!(count(node, "refused a peer"), 1, "{}", node.log());
+    }
+}
+
 #[test]
 fn a_node_with_the_name_of_a_live_one_stays_out() {
     let mut scene = Scene::start(ClusterSettings { spare: 1, ..ClusterSettings::of(3) });
