@@ -8,8 +8,12 @@ use carillon_proto::pipe::{self, Delivery};
 /// An owned piece is not grown beyond this: growing copies what is already in it.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 
-/// What the buffers are worth that the pool keeps: an event-loop turn of a busy shard, 16 messages of 1 KiB for each of 200
-/// subscribers. A turn that has more gets it from the allocator, which grows each buffer step by step.
+/// Buffers up to this capacity go back to the pool when they have been written: what 16 messages of 1 KiB make a buffer grow
+/// to. Larger ones go to the allocator: a slow client may hold one of them for a few bytes.
+const POOLED_BYTES_MAX: usize = 40 * 1024;
+
+/// What the buffers are worth that the pool keeps: an event-loop turn of a busy shard. A turn that has more gets it from the
+/// allocator, which grows each buffer step by step.
 const POOL_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Buffers between two uses, so that an idle connection holds none, and how much is in those that are in use.
@@ -36,7 +40,7 @@ impl BufferPool {
     fn give_back(&mut self, mut buffer: Vec<u8>) {
         self.bytes_in_use -= buffer.len();
         let spare_bytes = self.spare_bytes + buffer.capacity();
-        if buffer.capacity() > 0 && spare_bytes <= POOL_BYTES_MAX {
+        if (1..=POOLED_BYTES_MAX).contains(&buffer.capacity()) && spare_bytes <= POOL_BYTES_MAX {
             buffer.clear();
             self.spare.push(buffer);
             self.spare_bytes = spare_bytes;
