@@ -78,6 +78,21 @@ impl Running {
         line
     }
 
+    /// Standard error up to the line that holds all of these words, with it.
+    pub fn errors_until(&mut self, words: &[&str]) -> String {
+        // Shown if it never comes, and the test ends by its time limit.
+        eprintln!("waiting for {words:?}");
+        let mut log = String::new();
+        loop {
+            let line = self.error_line();
+            assert!(!line.is_empty(), "it ended before it said {words:?}: {log}");
+            log.push_str(&line);
+            if words.iter().all(|word| line.contains(word)) {
+                return log;
+            }
+        }
+    }
+
     /// Writes to standard input.
     pub fn write(&mut self, bytes: &[u8]) {
         self.process.stdin.as_mut().expect("is a pipe").write_all(bytes).expect("is read");

@@ -3,7 +3,7 @@
 
 use std::{io::Write as _, net::SocketAddr, time::Duration};
 
-use carillon_cluster_tests::{Ports, Running, Wire, eventually, http};
+use carillon_cluster_tests::{Ports, Running, Wire, command, eventually, http};
 use carillon_proto::resp::Value;
 
 /// How long anything may take.
@@ -40,7 +40,7 @@ impl Watched {
         let all = ["serve", "--data-dir", &folder, "--client-addr", &client, "--admin-addr", &operators];
         let level = ["--log-level", "info,carillon_broker::server=debug"];
         let mut running = Running::start(&[&all[..], &level, flags].concat());
-        until(&mut running, &["ready for clients"]);
+        running.errors_until(&["ready for clients"]);
         let mut operator = Wire::connect(addr);
         if let Some(password) = password {
             operator.ask(&["auth", password]);
@@ -63,18 +63,17 @@ impl Watched {
 
     /// Waits until the log says that this client was closed for this reason, and nobody else is counted with it.
     fn closed(&mut self, reason: &'static str, client: &Wire) {
-        let addr = client.socket.local_addr().expect("was connected").to_string();
-        self.closed_at(reason, &addr);
+        self.closed_at(reason, &addr(client));
     }
 
     fn closed_at(&mut self, reason: &'static str, addr: &str) {
-        let line = until(&mut self.running, &[&format!("reason=\"{reason}\""), addr]);
+        let log = self.running.errors_until(&[&format!("reason=\"{reason}\""), addr]);
         let name = format!("carillon_connections_closed_total{{reason=\"{reason}\"}}");
         let counted = eventually(PATIENCE, || {
             let count = http::metric(self.admin, &name)?;
             ((count - 1.0).abs() < 0.5).then_some(())
         });
-        assert!(counted.is_some(), "not counted once as {reason}: {line}");
+        assert!(counted.is_some(), "not counted once as {reason}: {log}");
         let (told, line) = (self.operator.ask(&["info", "stats"]), format!("closed_{reason}:1\r\n"));
         let Value::Bulk(text) = &told else { panic!("INFO is a text: {told:?}") };
         assert!(String::from_utf8_lossy(text).contains(&line), "INFO does not count {reason}");
@@ -82,20 +81,8 @@ impl Watched {
     }
 }
 
-/// The log's next line that holds all of this.
-fn until(running: &mut Running, words: &[&str]) -> String {
-    // Shown if it never comes, and the test ends by its time limit.
-    eprintln!("waiting for {words:?}");
-    let mut log = String::new();
-    loop {
-        let line = running.error_line();
-        assert!(!line.is_empty(), "the node ended before it said {words:?}: {log}");
-        if words.iter().all(|word| line.contains(word)) {
-            return line;
-        }
-        eprint!("{line}");
-        log.push_str(&line);
-    }
+fn addr(client: &Wire) -> String {
+    client.socket.local_addr().expect("was connected").to_string()
 }
 
 #[test]
@@ -110,8 +97,7 @@ fn every_reason_is_counted_and_told_with_its_client() {
     reads_too_slowly(&mut node);
     let mut seen = std::mem::take(&mut node.seen);
     node.running.signal("TERM");
-    let last = node.operator.socket.local_addr().expect("is connected").to_string();
-    until(&mut node.running, &["reason=\"shutdown\"", &last]);
+    node.running.errors_until(&["reason=\"shutdown\"", &addr(&node.operator)]);
     seen.push("shutdown");
 
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -147,15 +133,14 @@ fn says_goodbye(node: &mut Watched) {
     node.closed("peer_closed", &client);
 
     let client = node.client();
-    let addr = client.socket.local_addr().expect("is connected").to_string();
+    let reset = addr(&client);
     socket2::SockRef::from(&client.socket).set_linger(Some(Duration::ZERO)).expect("a socket lingers");
     drop(client);
-    node.closed_at("peer_reset", &addr);
+    node.closed_at("peer_reset", &reset);
 
     let mut client = node.client();
     client.ask(&["client", "setname", "victim"]);
-    let addr = client.socket.local_addr().expect("is connected").to_string();
-    node.ask(&format!("client kill addr {addr}"));
+    node.ask(&format!("client kill addr {}", addr(&client)));
     node.closed("killed", &client);
 
     let mut client = node.client();
@@ -176,11 +161,11 @@ fn breaks_rules(node: &mut Watched) {
 
     let mut client = node.client();
     client.ask(&["publish", &"x".repeat(16 * 1024), "x"]);
-    client.send(&carillon_cluster_tests::command(&["publish", &"x".repeat(16 * 1024 + 1), "x"]));
+    client.send(&command(&["publish", &"x".repeat(16 * 1024 + 1), "x"]));
     node.closed("name_too_long", &client);
 
     let mut client = node.client();
-    client.send(&carillon_cluster_tests::command(&["subscribe", "1", "2", "3", "4"]));
+    client.send(&command(&["subscribe", "1", "2", "3", "4"]));
     node.closed("subscription_limit", &client);
 
     node.ask("config set maxclients 1");

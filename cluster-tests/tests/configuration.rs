@@ -126,15 +126,7 @@ impl Node {
 
     /// The log up to the line that holds this.
     fn log_until(&mut self, words: &str) -> String {
-        let mut log = String::new();
-        loop {
-            let line = self.running.error_line();
-            assert!(!line.is_empty(), "the node ended before it said '{words}': {log}");
-            log.push_str(&line);
-            if line.contains(words) {
-                return log;
-            }
-        }
+        self.running.errors_until(&[words])
     }
 
     /// Has it read its file again, and returns what it says of that.

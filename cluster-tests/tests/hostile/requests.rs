@@ -28,42 +28,33 @@ fn an_endless_inline_line_is_cut_off() {
     siege.end(100);
 }
 
-/// The replies wait until there is room for them, and the requests until the replies have left.
-#[test]
-fn a_deep_pipeline_is_answered_to_the_last() {
-    const PINGS: usize = 1_000_000;
+/// Sends a request very often, before and while the replies are read, which are all that come.
+fn assert_all_answered(count: usize, request: &[u8], reply: &[u8]) {
     let siege = Siege::begin(&[]);
     let mut wire = Wire::connect(siege.server.addr);
     let mut sender = wire.socket.try_clone().expect("a socket can be cloned");
-    let pings = command(&["ping"]).repeat(PINGS);
+    let (requests, all) = (request.repeat(count), count * reply.len());
     std::thread::scope(|scope| {
-        scope.spawn(move || sender.write_all(&pings).expect("the node reads"));
-        let replies = wire.read_until(|bytes| (bytes.len() >= 7 * PINGS).then_some(7 * PINGS));
-        assert!(replies.is_ok_and(|replies| replies == b"+PONG\r\n".repeat(PINGS)), "a million PONGs");
+        scope.spawn(move || sender.write_all(&requests).expect("the node reads"));
+        let replies = wire.read_until(|bytes| (bytes.len() >= all).then_some(all));
+        let is_right = replies.is_ok_and(|replies| replies == reply.repeat(count));
+        assert!(is_right, "{count} times {}", reply.escape_ascii());
     });
     siege.end(100);
+}
+
+/// The replies wait until there is room for them, and the requests until the replies have left.
+#[test]
+fn a_deep_pipeline_is_answered_to_the_last() {
+    assert_all_answered(1_000_000, &command(&["ping"]), b"+PONG\r\n");
 }
 
 /// One read of these makes more replies than may wait for a client, which waits for room then: room that came before it
 /// waited was never told, and the connection stood still.
 #[test]
 fn short_requests_with_long_replies_are_answered_to_the_last() {
-    const REQUESTS: usize = 300_000;
-    let siege = Siege::begin(&[]);
-    let mut wire = Wire::connect(siege.server.addr);
-    let mut sender = wire.socket.try_clone().expect("a socket can be cloned");
-    let (sent, reply) =
-        (b"x\r\n".repeat(REQUESTS), "-ERR unknown command 'x', with args beginning with: \r\n");
-    std::thread::scope(|scope| {
-        scope.spawn(move || sender.write_all(&sent).expect("the node reads"));
-        let all = REQUESTS * reply.len();
-        let replies = wire.read_until(|bytes| (bytes.len() >= all).then_some(all));
-        assert!(
-            replies.is_ok_and(|replies| replies == reply.repeat(REQUESTS).as_bytes()),
-            "{REQUESTS} errors"
-        );
-    });
-    siege.end(100);
+    let reply = b"-ERR unknown command 'x', with args beginning with: \r\n";
+    assert_all_answered(300_000, b"x\r\n", reply);
 }
 
 #[test]
