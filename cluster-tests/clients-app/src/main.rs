@@ -10,9 +10,10 @@
 
 mod kinds;
 
-use std::{collections::HashMap, error::Error, fs, time::Instant};
+use std::{collections::HashMap, error::Error, fs, sync::Arc, time::Instant};
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::sync::Semaphore;
 
 use kinds::{Kind, Pair};
 
@@ -20,6 +21,10 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// Round trips of one round: enough for a 99th percentile.
 const TRIPS: usize = 3_000;
+
+/// As many windows may be answered and not heard yet. A publish is answered before it is heard, and who is faster than the
+/// subscriber without end has it closed for being slow.
+const WINDOWS_UNHEARD: usize = 16;
 
 struct Plan {
     broker: String,
@@ -127,19 +132,24 @@ async fn measure(kind: Kind, plan: &Plan) -> Result<Figures, Failure> {
 
     let (start, own, server) = (Instant::now(), cpu_s(std::process::id())?, cpu_s(plan.pid)?);
     let messages = plan.messages;
+    let may_publish = Arc::new(Semaphore::new(plan.window * WINDOWS_UNHEARD));
+    let heard = Arc::clone(&may_publish);
     let hearing = tokio::spawn(async move {
         for _ in 0..messages {
             hearer.next().await?;
+            heard.add_permits(1);
         }
         Ok::<_, Failure>(hearer)
     });
-    let mut publishes =
-        stream::iter(0..messages).map(|_| publisher.publish(&payload)).buffer_unordered(plan.window);
-    while let Some(published) = publishes.next().await {
-        published?;
-    }
-    drop(publishes);
-    let hearer = hearing.await??;
+    let publish = async || {
+        may_publish.acquire().await?.forget();
+        publisher.publish(&payload).await
+    };
+    let publishing = stream::iter(0..messages)
+        .map(|_| publish())
+        .buffer_unordered(plan.window)
+        .try_for_each(async |_| Ok(()));
+    let ((), hearer) = tokio::try_join!(publishing, async { hearing.await? })?;
     let elapsed = start.elapsed().as_secs_f64();
     let us = |before: f64, after: f64| (after - before) * 1e6 / messages as f64;
     let figures = Figures {
