@@ -58,7 +58,7 @@ for overlay in deploy/kustomize/overlays/*/; do
   "$kubectl" kustomize "$out/kustomize/overlays/$name" > "$out/rendered/$name.yaml"
 done
 "$kubectl" kustomize deploy/examples/kubernetes-chat > "$out/rendered/chat.yaml"
-"$helm" template carillon deploy/helm/carillon > "$out/rendered/chart.yaml"
+"$helm" template carillon deploy/helm/carillon --set tls.secret=tls,monitoring.enabled=true > "$out/rendered/chart.yaml"
 "$venv/bin/python" deploy/split.py "$out/rendered"
 for version in "${versions[@]}"; do
   "$venv/bin/kubernetes-validate" --strict --quiet --no-warn -k "$version" "$out"/rendered/core/*.yaml
@@ -66,7 +66,7 @@ done
 
 say 'alerts'
 promtool check rules "$out/rendered/rules.yaml" > "$out/promtool.log" || { cat "$out/promtool.log"; exit 1; }
-cp deploy/kustomize/overlays/monitoring/tests.yaml "$out/rendered/tests.yaml"
+cp deploy/kustomize/components/monitoring/tests.yaml "$out/rendered/tests.yaml"
 promtool test rules "$out/rendered/tests.yaml" > "$out/promtool.log" || { cat "$out/promtool.log"; exit 1; }
 
 say 'systemd unit'

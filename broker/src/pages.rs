@@ -1,13 +1,21 @@
 //! Pages of the documentation that are made from tables in the code.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Set to write them anew.
 const BLESS: &str = "CARILLON_BLESS";
 
+/// A file, named from the top of the project.
+pub(crate) fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
 /// Fails if a file, named from the top of the project, is not what the code makes of it.
 pub(crate) fn assert_is(path: &str, expected: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    let file = file(path);
     if std::env::var_os(BLESS).is_some() {
         fs::write(&file, expected).expect("writes");
     }

@@ -1,13 +1,16 @@
 //! The Helm chart renders the same objects as the kustomize base.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use carillon_cluster_tests::kube::{
     manifest::Manifests,
     render::{Kustomize, helm, helm_refuses},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// What the overlay three-zones changes.
+const ZONES: &str = "spread.zones=DoNotSchedule,spread.hosts=DoNotSchedule,spread.zonesMin=3";
 
 /// Objects by kind and name, with what may be written in two ways brought to one.
 fn by_name(objects: Vec<Value>) -> BTreeMap<(String, String), Value> {
@@ -38,6 +41,12 @@ fn without_comments(text: &str) -> String {
     lines.join("\n")
 }
 
+/// A file of `deploy/`.
+fn deployed(name: &str) -> String {
+    let path = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/{}"), name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
 /// The arguments that give the chart the secrets of the kustomize base.
 fn secrets(kustomize: &Kustomize) -> String {
     let read = |name: &str| {
@@ -52,11 +61,12 @@ fn secrets(kustomize: &Kustomize) -> String {
     )
 }
 
-fn compare(overlay: &str, args: &[&str]) {
+/// Compares what kustomize and the chart render, with the same secrets.
+fn compare(render: impl FnOnce(&Kustomize) -> Vec<Value>, args: &[&str]) {
     let kustomize = Kustomize::default();
     let given = secrets(&kustomize);
     let args = [&["--set", &given], args].concat();
-    let (ours, charts) = (by_name(kustomize.overlay(overlay)), by_name(helm("carillon", &args)));
+    let (ours, charts) = (by_name(render(&kustomize)), by_name(helm("carillon", &args)));
     assert_eq!(ours.keys().collect::<Vec<_>>(), charts.keys().collect::<Vec<_>>());
     for (name, object) in &ours {
         let show = |object: &Value| serde_json::to_string_pretty(object).expect("JSON");
@@ -66,23 +76,110 @@ fn compare(overlay: &str, args: &[&str]) {
 
 #[test]
 fn the_chart_renders_what_the_kustomize_base_renders() {
-    compare("three", &[]);
+    compare(|kustomize| kustomize.overlay("three"), &[]);
 }
 
 #[test]
 fn the_chart_renders_what_the_overlay_for_three_zones_renders() {
-    compare(
-        "three-zones",
-        &["--set", "spread.zones=DoNotSchedule,spread.hosts=DoNotSchedule,spread.zonesMin=3"],
+    compare(|kustomize| kustomize.overlay("three-zones"), &["--set", ZONES]);
+}
+
+#[test]
+fn the_chart_renders_what_all_components_together_render() {
+    let tls = "tls.secret=carillon-tls,tls.issuer.name=carillon";
+    let args = ["--set", ZONES, "--set", tls, "--set", "monitoring.enabled=true"];
+    let components = ["tls", "monitoring", "three-zones"].map(|name| format!("../components/{name}"));
+    let own = json!({"resources": ["../overlays/three"], "components": components}).to_string();
+    compare(|kustomize| kustomize.own(&own), &args);
+}
+
+#[test]
+fn the_overlays_that_the_readme_shows_are_rendered() {
+    let readme = deployed("README.md");
+    let blocks = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let overlays: Vec<&str> = blocks.filter(|block| block.starts_with("resources:")).collect();
+    assert_eq!(overlays.len(), 2, "{overlays:?}");
+    let kustomize = Kustomize::default();
+    let rendered = overlays.into_iter().map(|text| {
+        let here = text.replace("../carillon/deploy/kustomize/", "../");
+        by_name(kustomize.own(&here))
+    });
+    let [named, combined] = rendered.collect::<Vec<_>>().try_into().expect("two");
+    let set = &named[&("StatefulSet".to_owned(), "carillon".to_owned())];
+    let image = &set["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(image, "registry.example/carillon:0.1.0");
+    for kind in ["StatefulSet", "Certificate", "ServiceMonitor"] {
+        assert!(combined.contains_key(&(kind.to_owned(), "carillon".to_owned())), "no {kind}");
+    }
+}
+
+#[test]
+fn the_charts_files_for_monitoring_are_those_of_the_component() {
+    for name in ["prometheusrule.yaml", "dashboard.json"] {
+        let read = |folder: &str| deployed(&format!("{folder}/{name}"));
+        let is_same = read("helm/carillon/monitoring") == read("kustomize/components/monitoring");
+        assert!(is_same, "{name}: copy that of deploy/kustomize/components/monitoring into the chart");
+    }
+}
+
+#[test]
+fn alerts_of_the_chart_link_to_where_the_runbooks_can_be_read() {
+    let address = "https://git.example/carillon/blob/main";
+    let objects = helm(
+        "bells",
+        &["--set", "monitoring.enabled=true", "--set", &format!("monitoring.runbooks={address}/")],
     );
+    let mut objects = by_name(objects);
+    let rule = objects.remove(&("PrometheusRule".into(), "bells".into())).expect("rules");
+    let rules = rule["spec"]["groups"][0]["rules"].as_array().expect("rules");
+    let readme = deployed("README.md");
+    let titles = readme.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(' '));
+    let anchors: Vec<String> = titles.map(|title| title.to_lowercase().replace(' ', "-")).collect();
+    assert!(rules.len() > 10, "{rules:?}");
+    for rule in rules {
+        let url = rule["annotations"]["runbook_url"].as_str().expect("a link");
+        let anchor = url.strip_prefix(&format!("{address}/deploy/README.md#"));
+        let anchor = anchor.unwrap_or_else(|| panic!("{url} is elsewhere"));
+        assert!(anchors.iter().any(|one| one == anchor), "{url}: there is no such paragraph");
+    }
+    assert!(rule.to_string().contains("data-bells-.*"), "claims are called after the release");
+}
+
+#[test]
+fn the_chart_takes_all_settings_but_those_that_it_says_itself() {
+    let schema: Value = serde_json::from_str(&deployed("helm/carillon/values.schema.json")).expect("JSON");
+    let taken = schema["properties"]["settings"]["properties"].as_object().expect("settings");
+    let sample = deployed("carillon.toml");
+    let lines = sample.lines().filter_map(|line| line.strip_prefix('#')?.split_once(" = "));
+    let all = lines.map(|(name, _)| name).filter(|name| !name.starts_with(' '));
+    let objects = by_name(helm("carillon", &["--set", "tls.secret=tls"]));
+    let find = |kind: &str| &objects[&(kind.to_owned(), "carillon".to_owned())];
+    let file = find("ConfigMap")["data"]["carillon.toml"].as_str().expect("a text");
+    let lines = file.lines().map(|line| line.split(' ').next().expect("a name").to_owned());
+    let container = &find("StatefulSet")["spec"]["template"]["spec"]["containers"][0];
+    let variables = container["env"].as_array().expect("variables").iter().map(|variable| {
+        let name = variable["name"].as_str().expect("a name");
+        name.strip_prefix("CARILLON_").expect("a setting").to_lowercase().replace('_', "-")
+    });
+    let said: BTreeSet<String> = lines.chain(variables).collect();
+    // These do not go with the cluster's secret.
+    let unused = ["peer-ca-file", "peer-cert-file", "peer-cert-name", "peer-key-file"];
+    let mut count = 0;
+    for name in all {
+        let is_said = said.contains(name) && name != "log-format";
+        let is_left_out = is_said || unused.contains(&name);
+        assert_eq!(taken.contains_key(name), !is_left_out, "{name}");
+        count += 1;
+    }
+    assert!(taken.len() > 30 && count > taken.len(), "{count}");
 }
 
 #[test]
 fn the_charts_settings_reach_the_file() {
-    let objects = helm("bells", &["--set", "settings.shards=2,settings.log-level=debug"]);
+    let objects = helm("bells", &["--set", "settings.shards=2,settings.log-format=text"]);
     let map = by_name(objects).remove(&("ConfigMap".into(), "bells".into())).expect("named as the release");
     let text = map["data"]["carillon.toml"].as_str().expect("a text").to_owned();
-    for line in ["shards = 2", "log-level = \"debug\"", "peers = [\"bells-peers:7379\"]"] {
+    for line in ["shards = 2", "log-format = \"text\"", "peers = [\"bells-peers:7379\"]"] {
         assert!(text.contains(line), "no {line} in {text}");
     }
 }
@@ -105,6 +202,12 @@ fn the_chart_refuses_what_cannot_work() {
         ("drainMs=30000", "terminationGracePeriodSeconds has to be at least"),
         ("replicas=2", "replicas is below expect"),
         ("secret.clusterSecret=short", "does not match pattern"),
+        ("settings.shard=2", "additional properties 'shard' not allowed"),
+        ("settings.drain-ms=2", "additional properties 'drain-ms' not allowed"),
+        ("settings.shards=100", "64"),
+        ("settings.outbox-bytes-max=much", "does not match pattern"),
+        ("settings.log-format=xml", "value must be one of"),
+        ("tls.issuer.name=ours", "tls.secret has to say where"),
     ] {
         let refused = helm_refuses(&["--set", args]).unwrap_or_else(|| panic!("{args} was taken"));
         assert!(refused.contains(says), "{args}: {refused}");

@@ -15,10 +15,10 @@ use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
-const MONITORING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/kustomize/overlays/monitoring");
+const MONITORING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/kustomize/components/monitoring");
 
 fn read(name: &str) -> String {
-    fs::read_to_string(Path::new(MONITORING).join(name)).expect("a file of the overlay")
+    fs::read_to_string(Path::new(MONITORING).join(name)).expect("a file of the component")
 }
 
 /// The queries of the dashboard's panels.

@@ -3,6 +3,8 @@
 //! a node can be embedded without.
 
 mod bytes;
+#[cfg(test)]
+mod chart;
 mod choices;
 mod error;
 mod file;

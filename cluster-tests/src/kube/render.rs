@@ -77,6 +77,14 @@ impl Kustomize {
         self.objects(&format!("overlays/{name}"))
     }
 
+    /// The objects of a user's own overlay, in a folder beside ours.
+    pub fn own(&self, kustomization: &str) -> Vec<Value> {
+        let folder = self.folder.path().join("mine");
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join("kustomization.yaml"), kustomization).expect("writes");
+        self.objects("mine")
+    }
+
     /// The objects of a folder.
     fn objects(&self, folder: &str) -> Vec<Value> {
         kustomize(&self.folder.path().join(folder))
