@@ -99,6 +99,10 @@ test('the console of any node shows the whole cluster, and who has died', { skip
   await dark.page.locator('#chart path[d*="L"]').waitFor({ state: 'attached' });
   const overflow = await dark.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.equal(overflow, 0, 'nothing is wider than a phone');
+  for (const table of ['nodes', 'names']) {
+    const hidden = await dark.page.locator(`#${table}`).evaluate((shown) => shown.scrollWidth - shown.parentElement.clientWidth);
+    assert.ok(hidden <= 0, `${hidden} pixels of the table of ${table} are out of sight`);
+  }
   await dark.page.screenshot({ path: `${ARTIFACTS}console-phone-dark.png`, fullPage: true });
 
   const victim = cluster.nodes[2];
@@ -109,6 +113,7 @@ test('the console of any node shows the whole cluster, and who has died', { skip
   assert.equal((await cells(page, `#nodes tr[data-node="${victim.name}"]`))[1], 'does not answer');
   assert.equal(await page.locator('#picture line.bad').count(), 2);
   await page.locator('#events li', { hasText: `−${victim.name}` }).first().waitFor();
+  await page.locator('#events li', { hasText: `the link to ${victim.name} was lost` }).first().waitFor();
   await page.screenshot({ path: `${ARTIFACTS}console-dead-node.png`, fullPage: true });
   assert.deepEqual([...complaints, ...dark.complaints], []);
 });

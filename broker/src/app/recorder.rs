@@ -112,6 +112,8 @@ struct Seen {
     fences: u64,
     evictions: u64,
     links_lost: u64,
+    /// Names of the nodes that there is a link to.
+    linked: Vec<String>,
 }
 
 impl Recorder {
@@ -224,6 +226,7 @@ fn seen(cluster: &ClusterNode) -> Seen {
         fences: counters.fences.load(Relaxed),
         evictions: counters.evictions.load(Relaxed),
         links_lost: counters.links_lost.load(Relaxed),
+        linked: links(cluster).into_iter().filter(|link| link.link_up).map(|link| link.name).collect(),
     }
 }
 
@@ -286,7 +289,11 @@ fn changes(before: &Seen, now: &Seen) -> Vec<String> {
         texts.push("a node was voted out".to_owned());
     }
     if now.links_lost > before.links_lost {
-        texts.push("a link was lost".to_owned());
+        let lost: Vec<_> = before.linked.iter().filter(|name| !now.linked.contains(name)).collect();
+        texts.extend(lost.iter().map(|name| format!("the link to {name} was lost")));
+        if lost.is_empty() {
+            texts.push("a link was lost, and is there again".to_owned());
+        }
     }
     if now.condition != before.condition {
         texts.push(now.condition.clone());
@@ -335,6 +342,11 @@ mod tests {
         };
         assert_eq!(changes(&three, &two), ["view 4 −a", "b leads, term 2", "a node was voted out"]);
         assert_eq!(changes(&two, &Seen { fences: 1, ..two.clone() }), ["fenced: clients closed"]);
+        let linked = Seen { linked: names(&["a", "c"]), ..three };
+        let lost = Seen { linked: names(&["c"]), links_lost: 1, ..linked.clone() };
+        assert_eq!(changes(&linked, &lost), ["the link to a was lost"]);
+        let back = Seen { links_lost: 1, ..linked.clone() };
+        assert_eq!(changes(&linked, &back), ["a link was lost, and is there again"]);
     }
 
     #[test]

@@ -24,9 +24,10 @@ function bytes(count) {
   return `${(count / 1024 / 1024).toFixed(1)} MiB`;
 }
 
-/** What is to be seen of each node, whichever was asked. */
+/** What is to be seen of each node, whichever was asked, in the order of their names. */
 function nodesOf(told) {
-  return (told.nodes.members ?? []).map((member) => {
+  const members = [...(told.nodes.members ?? [])].sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }));
+  return members.map((member) => {
     const own = member.status;
     const overview = told.overviews[member.name];
     const last = overview?.rates.at(-1);
