@@ -7,6 +7,11 @@ use std::{
     sync::Arc,
 };
 
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+
 /// What a setting whose name ends in `file` is about: the contents of a file, or the same from the memory of the program
 /// that embeds the node. A path is one of these by itself; bytes are made so by [`new`](Self::new).
 ///
@@ -53,6 +58,29 @@ impl Contents {
             Place::File(path) => fs::read(path).map(Cow::Owned),
             Place::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
         }
+    }
+
+    /// The certificates of a PEM file, at least one, or what is wrong with it.
+    pub(crate) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        let pem = self.read().map_err(|error| error.to_string())?;
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let found = read.map_err(|error| error.to_string())?;
+        if found.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(found) }
+    }
+
+    /// The certificates of a PEM file as authorities, or what is wrong with it.
+    pub(crate) fn authorities(&self) -> Result<RootCertStore, String> {
+        let mut roots = RootCertStore::empty();
+        for authority in self.certificates()? {
+            roots.add(authority).map_err(|error| error.to_string())?;
+        }
+        Ok(roots)
+    }
+
+    /// The private key of a PEM file, or what is wrong with it.
+    pub(crate) fn private_key(&self) -> Result<PrivateKeyDer<'static>, String> {
+        let pem = self.read().map_err(|error| error.to_string())?;
+        PrivateKeyDer::from_pem_slice(&pem).map_err(|error| error.to_string())
     }
 }
 

@@ -3,7 +3,7 @@
 //! With a cluster secret the authority's Ed25519 key is derived from it (HKDF-SHA256, RFC 5869), and each node
 //! mints its own certificate when it starts: one random string is the whole PKI, and no clock has to be right.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -11,7 +11,7 @@ use rcgen::{
 use rustls::{
     RootCertStore,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
     server::WebPkiClientVerifier,
 };
 
@@ -71,7 +71,8 @@ pub struct Credentials {
 impl Credentials {
     /// Derives the cluster's authority from the secret in a file, and mints a certificate.
     pub fn from_secret_file(file: &Contents) -> Result<Self, CredentialsError> {
-        let secret = read("--cluster-secret-file", file)?;
+        let setting = "--cluster-secret-file";
+        let secret = file.read().map_err(|error| wrong(setting, file, error.to_string()))?;
         let secret = secret.trim_ascii();
         if secret.len() < SECRET_BYTES_MIN {
             return Err(CredentialsError::ShortSecret { file: file.clone(), len: secret.len() });
@@ -111,23 +112,9 @@ impl Credentials {
         key: &Contents,
         name: String,
     ) -> Result<Self, CredentialsError> {
-        let certificates = |setting,
-                            file: &Contents|
-         -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
-            let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(setting, file)?).collect();
-            let found = found.map_err(|error| wrong(setting, file, error.to_string()))?;
-            if found.is_empty() {
-                return Err(wrong(setting, file, "there is no certificate in it".to_owned()));
-            }
-            Ok(found)
-        };
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates("--peer-ca-file", ca)? {
-            roots.add(certificate).map_err(|error| wrong("--peer-ca-file", ca, error.to_string()))?;
-        }
-        let chain = certificates("--peer-cert-file", chain)?;
-        let key = PrivateKeyDer::from_pem_slice(&read("--peer-key-file", key)?)
-            .map_err(|error| wrong("--peer-key-file", key, error.to_string()))?;
+        let roots = ca.authorities().map_err(|what| wrong("--peer-ca-file", ca, what))?;
+        let chain = chain.certificates().map_err(|what| wrong("--peer-cert-file", chain, what))?;
+        let key = key.private_key().map_err(|what| wrong("--peer-key-file", key, what))?;
         let credentials = Self { roots: Arc::new(roots), chain, key, name };
         // Whether the key is that of the certificate is found out here, not when the first peer is spoken to.
         credentials.server_config()?;
@@ -160,10 +147,6 @@ impl Credentials {
         config.alpn_protocols = vec![carillon_proto::peer::ALPN.to_vec()];
         Ok(config)
     }
-}
-
-fn read<'a>(setting: &'static str, file: &'a Contents) -> Result<Cow<'a, [u8]>, CredentialsError> {
-    file.read().map_err(|error| wrong(setting, file, error.to_string()))
 }
 
 fn wrong(setting: &'static str, file: &Contents, what: String) -> CredentialsError {

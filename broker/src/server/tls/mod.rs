@@ -9,8 +9,7 @@ use std::{
 };
 
 use rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    ServerConfig,
     server::{NoServerSessionStorage, WebPkiClientVerifier},
 };
 
@@ -83,21 +82,16 @@ impl Tls {
 fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
     let wrong = |setting, file: &Contents, what: String| TlsError::File { setting, file: file.clone(), what };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let chain = certificates(&files.cert).map_err(|what| wrong("--tls-cert-file", &files.cert, what))?;
+    let chain = files.cert.certificates().map_err(|what| wrong("--tls-cert-file", &files.cert, what))?;
     let wrong_key = |what| wrong("--tls-key-file", &files.key, what);
-    let key = files.key.read().map_err(|error| wrong_key(error.to_string()))?;
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| wrong_key(error.to_string()))?;
+    let key = files.key.private_key().map_err(wrong_key)?;
     let verifier = match (files.client_auth, &files.ca) {
         (TlsClientAuth::No, _) => WebPkiClientVerifier::no_client_auth(),
         (_, None) => return Err(TlsError::NoAuthority),
         (client_auth, Some(ca)) => {
             let wrong_ca = |what| wrong("--tls-ca-file", ca, what);
-            let mut roots = RootCertStore::empty();
-            for authority in certificates(ca).map_err(wrong_ca)? {
-                roots.add(authority).map_err(|error| wrong_ca(error.to_string()))?;
-            }
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+            let roots = Arc::new(ca.authorities().map_err(wrong_ca)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider));
             let verifier = if client_auth == TlsClientAuth::Optional {
                 verifier.allow_unauthenticated()
             } else {
@@ -119,13 +113,6 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
         config.send_tls13_tickets = 0;
     }
     Ok(config)
-}
-
-fn certificates(file: &Contents) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = file.read().map_err(|error| error.to_string())?;
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let found = read.map_err(|error| error.to_string())?;
-    if found.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(found) }
 }
 
 impl Shard {
