@@ -26,3 +26,8 @@ pub fn metric(addr: SocketAddr, name: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     Some(line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}")))
 }
+
+/// How many connections a node has closed, or not taken, for a reason; `None` when it does not answer.
+pub fn closed(addr: SocketAddr, reason: &str) -> Option<f64> {
+    metric(addr, &format!("carillon_connections_closed_total{{reason=\"{reason}\"}}"))
+}

@@ -123,6 +123,11 @@ impl Server {
         eventually(START_TIME_MAX, || http::metric(self.admin, name)).expect("the admin port answers")
     }
 
+    /// How many connections were closed, or not taken, for a reason.
+    pub fn closed(&self, reason: &str) -> f64 {
+        eventually(START_TIME_MAX, || http::closed(self.admin, reason)).expect("the admin port answers")
+    }
+
     /// The most memory that it has held so far, in bytes.
     pub fn resident_bytes_peak(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");

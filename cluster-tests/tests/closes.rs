@@ -15,7 +15,7 @@ const ELSEWHERE: [(&str, &str, &str); 7] = [
     ("address_limit", "tests/hostile/connections.rs", "\"address_limit\""),
     ("no_descriptors", "tests/hostile/descriptors.rs", "\"no_descriptors\""),
     ("panic", "../broker/src/server/serve.rs", "CloseReason::Panic.index()"),
-    ("fenced", "tests/cluster/partitions.rs", "reason=\\\"fenced\\\""),
+    ("fenced", "tests/cluster/partitions.rs", "\"fenced\""),
     ("tls_error", "tests/tls.rs", "\"tls_error\""),
     ("tls_timeout", "tests/tls.rs", "\"tls_timeout\""),
 ];
@@ -68,9 +68,8 @@ impl Watched {
 
     fn closed_at(&mut self, reason: &'static str, addr: &str) {
         let log = self.running.errors_until(&[&format!("reason=\"{reason}\""), addr]);
-        let name = format!("carillon_connections_closed_total{{reason=\"{reason}\"}}");
         let counted = eventually(PATIENCE, || {
-            let count = http::metric(self.admin, &name)?;
+            let count = http::closed(self.admin, reason)?;
             ((count - 1.0).abs() < 0.5).then_some(())
         });
         assert!(counted.is_some(), "not counted once as {reason}: {log}");

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use carillon_cluster_tests::{
-    ClusterSettings, Path,
+    ClusterSettings, Path, http,
     scene::{Scene, assert_no_pause},
 };
 
@@ -25,8 +25,7 @@ fn cut_off(pick: impl Fn(&Scene, usize) -> usize) {
     wait_until_closed(&scene, lonely);
     assert!(scene.cluster.nodes[lonely].readiness().is_err());
     scene.cluster.wait("both clients to be counted", || {
-        let name = "carillon_connections_closed_total{reason=\"fenced\"}";
-        (scene.cluster.nodes[lonely].metric(name)? > 1.5).then_some(())
+        (http::closed(scene.cluster.nodes[lonely].admin, "fenced")? > 1.5).then_some(())
     });
     let until = Instant::now();
     scene.recover();

@@ -150,6 +150,6 @@ fn the_budget_closes_the_one_that_holds_most() {
     assert_eq!(middle.receive(), Value::Integer(0));
     drop(small);
     siege.wait_until_alone_but(1);
-    assert!(siege.closed("memory_budget") < 1.5, "only the largest was closed");
+    assert!(siege.server.closed("memory_budget") < 1.5, "only the largest was closed");
     siege.end(200);
 }

@@ -37,15 +37,10 @@ impl Siege {
         Self { server, bystander }
     }
 
-    /// How many connections were closed, or not taken, for a reason.
-    fn closed(&self, reason: &str) -> f64 {
-        self.server.metric(&format!("carillon_connections_closed_total{{reason=\"{reason}\"}}"))
-    }
-
     /// Waits until at least `count` were.
     fn wait_for_closed(&self, reason: &str, count: f64) {
-        let found = eventually(PATIENCE, || (self.closed(reason) >= count).then_some(()));
-        assert!(found.is_some(), "{} closed for {reason}, not {count}", self.closed(reason));
+        let found = eventually(PATIENCE, || (self.server.closed(reason) >= count).then_some(()));
+        assert!(found.is_some(), "{} closed for {reason}, not {count}", self.server.closed(reason));
     }
 
     /// Waits until nobody is connected but the bystanders.

@@ -173,21 +173,19 @@ fn strangers_get_little_time_and_little_room() {
     let mut friend = Wire::connect(server.addr);
     assert_eq!(friend.ask(&["auth", "open sesame"]), Value::Simple("OK".into()));
     friend.ask(&["subscribe", "news"]);
-    let closed =
-        |reason: &str| server.metric(&format!("carillon_connections_closed_total{{reason=\"{reason}\"}}"));
     // One sends much, in one request or in many; a thousand say nothing.
     for request in [command(&["auth", &"x".repeat(100_000)]), command(&["ping"]).repeat(10_000)] {
         let mut socket = TcpStream::connect(server.addr).expect("the node accepts");
         let _ = socket.write_all(&request);
         last_words(&socket);
     }
-    assert!(closed("unauthenticated_input") > 1.5);
+    assert!(server.closed("unauthenticated_input") > 1.5);
     let silent: Vec<TcpStream> =
         (0..1_000).map(|_| TcpStream::connect(server.addr).expect("the node accepts")).collect();
     for socket in &silent {
         assert_eq!(last_words(socket), "");
     }
-    assert!(closed("auth_timeout") > 999.5);
+    assert!(server.closed("auth_timeout") > 999.5);
     let mut publisher = Wire::connect(server.addr);
     assert_eq!(
         publisher.ask(&["publish", "news", "x"]),
