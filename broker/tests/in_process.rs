@@ -239,7 +239,7 @@ async fn clients_of_a_node_that_was_shut_down_end_and_do_not_keep_it() {
         matches!(&events[..], [Event::Interrupted(lost)] if matches!(lost.cause, LossCause::ClosedBecause("shutdown"))),
         "{events:?}"
     );
-    assert!(matches!(error, ClientError::Refused(_)) && error.to_string().contains("has ended"), "{error}");
+    assert!(matches!(error, ClientError::GivenUp(_)) && error.to_string().contains("has ended"), "{error}");
     let error = client.publish("c", "too late").await.expect_err("there is nobody").to_string();
     assert!(error.contains("has ended"), "{error}");
     // Its folder is free, while the client is still there.

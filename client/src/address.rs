@@ -59,12 +59,34 @@ pub enum Endpoint {
 }
 
 /// A password, and the user it belongs to. Its `Debug` form does not show the password.
+///
+/// ```
+/// use carillon_client::{Address, Credentials};
+///
+/// let credentials = Credentials::new("a password, as it is: @:/").for_user("chat");
+/// let address = "broker.example:6379".parse::<Address>()?.with_credentials(credentials);
+/// # Ok::<(), carillon_client::AddressError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Credentials {
     /// The user; the server's default user if none.
     pub username: Option<String>,
     /// The password.
     pub password: String,
+}
+
+impl Credentials {
+    /// The password of the server's default user.
+    pub fn new(password: impl Into<String>) -> Self {
+        Self { username: None, password: password.into() }
+    }
+
+    /// The same for a user.
+    #[must_use]
+    pub fn for_user(self, username: impl Into<String>) -> Self {
+        Self { username: Some(username.into()), ..self }
+    }
 }
 
 impl fmt::Debug for Credentials {
@@ -112,6 +134,12 @@ impl Address {
     /// An endpoint, without credentials.
     pub fn new(endpoint: Endpoint) -> Self {
         Self { endpoint, credentials: None }
+    }
+
+    /// The same with credentials, whatever it had.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Self { credentials: Some(credentials), ..self }
     }
 
     fn over_tls(self) -> Self {

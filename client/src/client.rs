@@ -10,6 +10,7 @@ use tokio::{sync::mpsc, time::Instant};
 use crate::{
     Address, AddressError, ClientError, ClientSettings, ConnectError, Connection, Network, RequestError,
     SubscriptionBuilder, Transport, Value,
+    connection::check_request,
     dialer::{Backoff, Dialer},
     session::{self, Order},
 };
@@ -65,6 +66,7 @@ impl Client {
 
     /// A client with settings, and with streams that `transport` makes.
     pub fn with(addresses: Vec<Address>, transport: Arc<dyn Transport>, settings: ClientSettings) -> Self {
+        let settings = settings.bounded();
         let backoff = Backoff { min: settings.backoff_min, max: settings.backoff_max };
         let dialer = Arc::new(Dialer::new(addresses, transport, settings.connection, backoff));
         let inner = Inner {
@@ -87,7 +89,7 @@ impl Client {
     /// # Errors
     ///
     /// [`NoServer`](ClientError::NoServer) after [`patience`](ClientSettings::patience), and
-    /// [`Refused`](ClientError::Refused) at once, without anything being sent; `Unanswered`; and
+    /// [`GivenUp`](ClientError::GivenUp) at once, without anything being sent; `Unanswered`; and
     /// [`Request`](ClientError::Request) if the server answers with an error.
     pub async fn publish(
         &self,
@@ -162,15 +164,27 @@ impl Client {
 
     /// Sends a command on a connection that takes it.
     async fn sent<A: AsRef<[u8]>>(&self, args: &[A]) -> Result<crate::Reply, ClientError> {
+        check_request(args).map_err(ClientError::Request)?;
         let deadline = Instant::now() + self.inner.settings.patience;
+        let mut failures = 0;
         loop {
             let connection = self.connection(deadline).await?;
-            match connection.send_words(args).await {
+            let lost = match connection.send_words(args).await {
                 Ok(reply) => return Ok(reply),
                 // It was lost before it took the command.
-                Err(RequestError::Lost(lost)) => self.inner.dialer.failed(&lost.endpoint.to_string()),
+                Err(RequestError::Lost(lost)) => lost,
                 Err(error) => return Err(ClientError::Request(error)),
+            };
+            self.inner.dialer.failed(&lost.endpoint.to_string());
+            // A server that accepts and closes again and again is not asked without a pause.
+            if failures > 0 {
+                let pause = Instant::now() + self.inner.dialer.backoff.pause(failures - 1);
+                if pause >= deadline {
+                    return Err(self.inner.out_of_patience(None));
+                }
+                tokio::time::sleep_until(pause).await;
             }
+            failures += 1;
         }
     }
 
@@ -182,7 +196,7 @@ impl Client {
         if let Some(connection) = self.connected() {
             return Ok(connection);
         }
-        let connection = connect(&self.inner.dialer, deadline, self.inner.settings.patience).await?;
+        let connection = self.inner.connect(deadline).await?;
         *lock(&self.inner.requests) = Some(connection.clone());
         Ok(connection)
     }
@@ -212,44 +226,40 @@ impl Client {
     }
 }
 
-/// Connects to some server, again and again, until the time is over or it is of no use.
-async fn connect(
-    dialer: &Dialer,
-    deadline: Instant,
-    patience: std::time::Duration,
-) -> Result<Connection, ClientError> {
-    let mut failures = 0;
-    let mut last = None;
-    loop {
-        let error = match tokio::time::timeout_at(deadline, dialer.connect()).await {
-            Ok(Ok((connection, driver))) => {
-                tokio::spawn(driver.run());
-                return Ok(connection);
+impl Inner {
+    /// Connects to some server, again and again, until the time is over or it is of no use.
+    async fn connect(&self, deadline: Instant) -> Result<Connection, ClientError> {
+        let mut failures = 0;
+        let mut last = None;
+        loop {
+            let error = match tokio::time::timeout_at(deadline, self.dialer.connect()).await {
+                Ok(Ok((connection, driver))) => {
+                    tokio::spawn(driver.run());
+                    return Ok(connection);
+                }
+                Ok(Err(failed)) if failed.is_final => {
+                    return Err(ClientError::GivenUp(Arc::new(failed.error)));
+                }
+                Ok(Err(failed)) => Arc::new(failed.error),
+                Err(_) => return Err(self.out_of_patience(last)),
+            };
+            let pause = Instant::now() + self.dialer.backoff.pause(failures);
+            if pause >= deadline {
+                return Err(self.out_of_patience(Some(error)));
             }
-            Ok(Err(error)) if error.is_permanent() => return Err(ClientError::Refused(Arc::new(error))),
-            Ok(Err(error)) => Arc::new(error),
-            Err(_) => return Err(out_of_patience(last, patience)),
-        };
-        let pause = Instant::now() + dialer.backoff.pause(failures);
-        if pause >= deadline {
-            return Err(out_of_patience(Some(error), patience));
+            last = Some(error);
+            failures += 1;
+            tokio::time::sleep_until(pause).await;
         }
-        last = Some(error);
-        failures += 1;
-        tokio::time::sleep_until(pause).await;
+    }
+
+    fn out_of_patience(&self, last: Option<Arc<ConnectError>>) -> ClientError {
+        ClientError::NoServer { patience: self.settings.patience, servers: self.dialer.servers(), last }
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn out_of_patience(last: Option<Arc<ConnectError>>, patience: std::time::Duration) -> ClientError {
-    let last = last.unwrap_or_else(|| {
-        let source = std::io::ErrorKind::TimedOut.into();
-        Arc::new(ConnectError::Unreachable { endpoint: crate::Endpoint::Unix("".into()), source })
-    });
-    ClientError::NoServer { patience, last }
 }
 
 fn after_sending(error: RequestError) -> ClientError {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Settings, SlowReader};
+use crate::{ConnectionSettings, SlowReader, connection_settings::NEVER};
 
 /// The bounds of a client, each with a default that suits servers on the same network.
 ///
@@ -23,7 +23,7 @@ use crate::{Settings, SlowReader};
 #[non_exhaustive]
 pub struct ClientSettings {
     /// The bounds of each of its connections.
-    pub connection: Settings,
+    pub connection: ConnectionSettings,
     /// How long publishing and subscribing may wait for a server that can be reached. Default: 30 seconds, longer than
     /// any failover, and than the restart of a machine's service.
     pub patience: Duration,
@@ -41,12 +41,25 @@ pub struct ClientSettings {
 impl Default for ClientSettings {
     fn default() -> Self {
         Self {
-            connection: Settings::default(),
+            connection: ConnectionSettings::default(),
             patience: Duration::from_secs(30),
             backoff_min: Duration::from_millis(50),
             backoff_max: Duration::from_secs(2),
             unread_bytes_max: 8 * 1024 * 1024,
             slow_reader: SlowReader::Block,
+        }
+    }
+}
+
+impl ClientSettings {
+    /// The same, with times that can be counted.
+    pub(crate) fn bounded(self) -> Self {
+        Self {
+            connection: self.connection.bounded(),
+            patience: self.patience.min(NEVER),
+            backoff_min: self.backoff_min.min(NEVER),
+            backoff_max: self.backoff_max.min(NEVER),
+            ..self
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    Address, ConnectError, ConnectionLost, Endpoint, LossCause, RequestError, Settings,
+    Address, ConnectError, ConnectionLost, ConnectionSettings, Endpoint, LossCause, RequestError,
     driver::Driver,
     handshake,
     order::Order,
@@ -24,8 +24,9 @@ const ORDERS_MAX: usize = 64;
 /// would have to be to take more.
 const HEADER_BYTES_MAX: usize = 16;
 
-/// Commands that are not answered by one reply, or change what the connection speaks.
-const NOT_REQUESTS: [&str; 13] = [
+/// Commands that are not answered by one reply, or change what the connection speaks or what its next requests do: whoever
+/// shares it would not know.
+const NOT_REQUESTS: [&str; 18] = [
     "subscribe",
     "unsubscribe",
     "psubscribe",
@@ -39,7 +40,27 @@ const NOT_REQUESTS: [&str; 13] = [
     "sync",
     "psync",
     "auth",
+    "multi",
+    "exec",
+    "discard",
+    "watch",
+    "unwatch",
 ];
+
+/// Whether it can be sent as a request.
+pub(crate) fn check_request<A: AsRef<[u8]>>(args: &[A]) -> Result<(), RequestError> {
+    let verb = args.first().ok_or(RequestError::Empty)?.as_ref();
+    let is = |at: usize, word: &str| {
+        args.get(at).is_some_and(|arg| arg.as_ref().eq_ignore_ascii_case(word.as_bytes()))
+    };
+    if NOT_REQUESTS.iter().any(|refused| is(0, refused)) {
+        return Err(RequestError::NotARequest { verb: String::from_utf8_lossy(verb).into_owned() });
+    }
+    if is(0, "client") && is(1, "reply") {
+        return Err(RequestError::NotARequest { verb: "client reply".to_owned() });
+    }
+    Ok(())
+}
 
 /// A connection; clones share it. It is closed when all clones and its subscriber are gone.
 #[derive(Clone, Debug)]
@@ -53,7 +74,7 @@ pub struct Connection {
 pub(crate) struct Shared {
     pub(crate) endpoint: Endpoint,
     pub(crate) protocol: Protocol,
-    pub(crate) settings: Settings,
+    pub(crate) settings: ConnectionSettings,
     /// Set once, when the connection is lost.
     pub(crate) lost: OnceLock<ConnectionLost>,
 }
@@ -72,12 +93,12 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Why there is no connection, within [`connect_time_max`](Settings::connect_time_max).
+    /// Why there is no connection, within [`connect_time_max`](ConnectionSettings::connect_time_max).
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime with I/O and time enabled.
-    pub async fn open(address: &Address, settings: Settings) -> Result<Self, ConnectError> {
+    pub async fn open(address: &Address, settings: ConnectionSettings) -> Result<Self, ConnectError> {
         Self::open_over(&Network::default(), address, settings).await
     }
 
@@ -85,7 +106,7 @@ impl Connection {
     pub async fn open_over(
         transport: &dyn Transport,
         address: &Address,
-        settings: Settings,
+        settings: ConnectionSettings,
     ) -> Result<Self, ConnectError> {
         let (connection, driver) = Self::establish(transport, address, settings).await?;
         tokio::spawn(driver.run());
@@ -96,9 +117,9 @@ impl Connection {
     pub(crate) async fn establish(
         transport: &dyn Transport,
         address: &Address,
-        settings: Settings,
+        settings: ConnectionSettings,
     ) -> Result<(Self, Driver), ConnectError> {
-        let endpoint = address.endpoint.clone();
+        let (endpoint, settings) = (address.endpoint.clone(), settings.bounded());
         let opening = async {
             let mut socket = match transport.open(&endpoint).await {
                 Ok(socket) => socket,
@@ -135,14 +156,14 @@ impl Connection {
         self.shared.protocol
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &ConnectionSettings {
         &self.shared.settings
     }
 
     /// Sends a command and waits for its reply. An error reply is a [`RequestError::Refused`].
     ///
     /// Requests that run at the same time, on clones or joined, are pipelined. A command that blocks on the
-    /// server must do so for less than [`silence_time_max`](Settings::silence_time_max).
+    /// server must do so for less than [`silence_time_max`](ConnectionSettings::silence_time_max).
     pub async fn request<A: AsRef<[u8]>>(
         &self,
         args: impl IntoIterator<Item = A>,
@@ -166,10 +187,7 @@ impl Connection {
     }
 
     pub(crate) async fn send_words<A: AsRef<[u8]>>(&self, args: &[A]) -> Result<Reply, RequestError> {
-        let verb = args.first().ok_or(RequestError::Empty)?.as_ref();
-        if NOT_REQUESTS.iter().any(|refused| refused.as_bytes().eq_ignore_ascii_case(verb)) {
-            return Err(RequestError::NotARequest { verb: String::from_utf8_lossy(verb).into_owned() });
-        }
+        check_request(args)?;
         let (reply, value) = oneshot::channel();
         self.order(Order::Request { bytes: encode(args), reply }).await?;
         Ok(Reply { value, shared: Arc::clone(&self.shared) })

@@ -21,6 +21,9 @@ pub struct AddressError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
+    /// The client was given no address.
+    #[error("there is no server to connect to: the client was given no address")]
+    NoAddress,
     /// Nothing accepts connections there.
     #[error("cannot connect to {endpoint}: {source}; check the address, and that a server runs there")]
     Unreachable {
@@ -29,7 +32,7 @@ pub enum ConnectError {
         /// What the system says.
         source: io::Error,
     },
-    /// It took longer than [`connect_time_max`](crate::Settings::connect_time_max).
+    /// It took longer than [`connect_time_max`](crate::ConnectionSettings::connect_time_max).
     #[error(
         "cannot connect to {endpoint}: no answer within {after:?}; check the address, and firewalls on the way"
     )]
@@ -57,8 +60,10 @@ pub enum ConnectError {
         /// What is wrong with the answer.
         source: ValueError,
     },
-    /// TLS was not agreed on: the server's certificate is not trusted or for another name, or it speaks no TLS.
-    #[error("no TLS with {endpoint}: {source}; check the authorities that are trusted, and the name")]
+    /// TLS was not agreed on: the server's certificate is not trusted or for another name, or the port speaks no TLS.
+    #[error(
+        "no TLS with {endpoint}: {source}; check the authorities that are trusted, the name, and that the port speaks TLS"
+    )]
     Tls {
         /// Who.
         endpoint: Endpoint,
@@ -102,7 +107,13 @@ pub enum ConnectError {
 impl ConnectError {
     /// Whether trying again at the same server with the same credentials is of no use.
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::PasswordNeeded { .. } | Self::WrongPassword { .. } | Self::ServerEnded { .. })
+        matches!(
+            self,
+            Self::NoAddress
+                | Self::PasswordNeeded { .. }
+                | Self::WrongPassword { .. }
+                | Self::ServerEnded { .. }
+        )
     }
 }
 

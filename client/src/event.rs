@@ -71,16 +71,32 @@ impl std::fmt::Display for GapCause {
 #[non_exhaustive]
 pub enum ClientError {
     /// No server could be reached in time. Nothing was sent.
-    #[error("no server could be reached within {patience:?}; last: {last}")]
+    #[error("no server could be reached within {patience:?} (asked: {servers}){}", told(last.as_ref()))]
     NoServer {
         /// How long it was tried: [`patience`](crate::ClientSettings::patience).
         patience: std::time::Duration,
-        /// What went wrong last.
-        last: Arc<ConnectError>,
+        /// The addresses that were tried.
+        servers: String,
+        /// What went wrong last; nothing, if the first attempt was not over.
+        last: Option<Arc<ConnectError>>,
     },
-    /// The servers refuse these credentials. Nothing was sent.
+    /// A server was there, and did not confirm the subscription in time. It may be a slow one, or another subscription of this
+    /// client blocks: confirmations come behind messages.
+    #[error(
+        "the server did not confirm the subscription within {patience:?}; is another subscription of this client not read?"
+    )]
+    NotConfirmed {
+        /// How long it was waited: [`patience`](crate::ClientSettings::patience).
+        patience: std::time::Duration,
+    },
+    /// Servers end the connection each time they are asked for this subscription, for instance because a name is longer than
+    /// they take, or there are more than a client may have. Their logs say why.
+    #[error("servers end the connection when they are asked for this subscription: {0}")]
+    TurnedAway(ConnectionLost),
+    /// No server takes this client, however often it tries: it refuses the credentials, or it is a node in this process that was
+    /// stopped. See [`ConnectError::is_permanent`]. Nothing was sent.
     #[error(transparent)]
-    Refused(Arc<ConnectError>),
+    GivenUp(Arc<ConnectError>),
     /// The request was sent, and the connection was lost before it was answered: whether it was carried out is not known.
     #[error("it is not known whether the request was carried out: {0}")]
     Unanswered(ConnectionLost),
@@ -93,14 +109,30 @@ pub enum ClientError {
         /// The bound.
         bytes_max: usize,
     },
-    /// The runtime that the client ran on has ended.
+    /// The runtime that the client ran on has ended, or is ending.
     #[error("the runtime that the client ran on has ended")]
     Stopped,
 }
 
 impl ClientError {
-    /// Whether nothing was sent, so that the same may be tried again without being done twice.
+    /// Whether a request was certainly not sent, so that the same may be tried again without being done twice. Of the others
+    /// [`Unanswered`](Self::Unanswered) leaves it open, and [`Request`](Self::Request) tells what the server says to it.
     pub fn is_unsent(&self) -> bool {
-        matches!(self, Self::NoServer { .. } | Self::Refused(_))
+        match self {
+            Self::NoServer { .. } | Self::GivenUp(_) => true,
+            Self::Request(error) => {
+                matches!(
+                    error,
+                    RequestError::Empty
+                        | RequestError::NotARequest { .. }
+                        | RequestError::OnlySubscriptions { .. }
+                )
+            }
+            _ => false,
+        }
     }
+}
+
+fn told(last: Option<&Arc<ConnectError>>) -> String {
+    last.map(|last| format!("; last: {last}")).unwrap_or_default()
 }

@@ -10,11 +10,11 @@
 //! what ends a connection is given to every request in flight and to the subscriber, once it has read what came before.
 //!
 //! ```no_run
-//! use carillon_client::{Address, Connection, Settings};
+//! use carillon_client::{Address, Connection, ConnectionSettings};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let address: Address = "redis://127.0.0.1:6379".parse()?;
-//! let connection = Connection::open(&address, Settings::default()).await?;
+//! let connection = Connection::open(&address, ConnectionSettings::default()).await?;
 //! let mut subscriber = connection.subscribe(["news"]).await?;
 //!
 //! let receivers = connection.publish("news", "hello").await?;
@@ -32,6 +32,7 @@ mod address;
 mod client;
 mod client_settings;
 mod connection;
+mod connection_settings;
 mod conversation;
 mod dialer;
 mod driver;
@@ -46,7 +47,6 @@ mod publisher;
 mod pushes;
 mod queue;
 mod session;
-mod settings;
 mod socket;
 mod subscriber;
 mod subscription;
@@ -59,17 +59,17 @@ mod transport;
 struct Readme;
 
 pub use address::{Address, Credentials, Endpoint};
-pub use carillon_proto::resp::{Protocol, Value};
+pub use carillon_proto::resp::{Protocol, Value, ValueError};
 pub use client::Client;
 pub use client_settings::ClientSettings;
 pub use connection::{Connection, Reply};
+pub use connection_settings::ConnectionSettings;
 pub use error::{AddressError, ConnectError, ConnectionLost, LossCause, RequestError};
 pub use event::{ClientError, Event, Gap, GapCause};
 pub use message::{Message, SubscriptionKind, Via};
 pub use outlet::SlowReader;
-pub use settings::Settings;
 pub use socket::Socket;
 pub use subscriber::Subscriber;
 pub use subscription::{Subscription, SubscriptionBuilder};
 pub use tls::{Tls, TlsFileError};
-pub use transport::{Network, Opening, ServerEnded, Transport};
+pub use transport::{Network, Opening, ServerEnded, TlsFailed, Transport};

@@ -2,10 +2,14 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
     time::SystemTime,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{
+    OwnedSemaphorePermit, Semaphore,
+    mpsc::{self, error::TryRecvError},
+};
 
 use crate::{ClientError, Event, Gap, GapCause, Message};
 
@@ -41,6 +45,7 @@ pub(crate) struct Outlet {
 #[derive(Debug)]
 pub(crate) struct Inlet {
     items: mpsc::UnboundedReceiver<Item>,
+    has_ended: bool,
 }
 
 #[derive(Debug)]
@@ -77,7 +82,7 @@ pub(crate) fn outlet(bytes_max: usize, policy: SlowReader) -> (Outlet, Inlet) {
     // Not bounded by itself: messages hold their share of the room, and other events are as few as reconnections.
     let (items, read) = mpsc::unbounded_channel();
     let room = Arc::new(Semaphore::new(bytes_max as usize));
-    (Outlet { items, room, bytes_max, policy, dropped: None }, Inlet { items: read })
+    (Outlet { items, room, bytes_max, policy, dropped: None }, Inlet { items: read, has_ended: false })
 }
 
 impl Outlet {
@@ -152,26 +157,51 @@ impl Outlet {
 }
 
 impl Inlet {
-    /// The next item; `None` when there will be no more.
+    /// The next item; `None` when there will be no more, which an error has told before.
     pub(crate) fn poll_next(
         &mut self,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Event, ClientError>>> {
-        self.items.poll_recv(context).map(|item| {
-            Some(match item? {
-                Item::Event { event, .. } => Ok(event),
-                Item::End(error) => {
-                    self.items.close();
-                    Err(error)
-                }
-                Item::Dropped(dropped) => {
-                    let mut dropped = dropped.lock().unwrap_or_else(PoisonError::into_inner);
-                    dropped.was_read = true;
-                    let cause = GapCause::Overflow { dropped: dropped.count };
-                    Ok(Event::Gap(Gap { since: dropped.since, until: dropped.until, cause }))
-                }
-            })
-        })
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Event, ClientError>>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
+        let item = std::task::ready!(self.items.poll_recv(context));
+        Poll::Ready(Some(self.read(item)))
+    }
+
+    /// The next item, if there is one now.
+    pub(crate) fn next_now(&mut self) -> Option<Result<Event, ClientError>> {
+        if self.has_ended {
+            return None;
+        }
+        // Not by polling, of which a task may do only so much at a time.
+        match self.items.try_recv() {
+            Ok(item) => Some(self.read(Some(item))),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(self.read(None)),
+        }
+    }
+
+    fn read(&mut self, item: Option<Item>) -> Result<Event, ClientError> {
+        match item {
+            Some(Item::Event { event, .. }) => Ok(event),
+            Some(Item::Dropped(dropped)) => {
+                let mut dropped = dropped.lock().unwrap_or_else(PoisonError::into_inner);
+                dropped.was_read = true;
+                let cause = GapCause::Overflow { dropped: dropped.count };
+                Ok(Event::Gap(Gap { since: dropped.since, until: dropped.until, cause }))
+            }
+            Some(Item::End(error)) => {
+                self.has_ended = true;
+                self.items.close();
+                Err(error)
+            }
+            // Who fills it is gone, and has said nothing: the runtime has dropped its task.
+            None => {
+                self.has_ended = true;
+                Err(ClientError::Stopped)
+            }
+        }
     }
 }
 

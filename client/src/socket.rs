@@ -39,6 +39,7 @@ impl Socket {
     }
 
     /// A node in the same process, which hands messages over as they are.
+    #[doc(hidden)]
     pub fn of_pipe(end: ClientEnd) -> Self {
         let end = Arc::new(end);
         Self { reader: Reader::Pipe(Arc::clone(&end)), writer: Writer::Pipe(end) }

@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use crate::{
 /// It outlives connections, and ends only with an error, with the client's runtime, or by being dropped, which
 /// unsubscribes. It is a [`Stream`](futures_core::Stream); what comes is the same as from [`next`](Self::next).
 #[derive(Debug)]
+#[must_use = "dropping it unsubscribes"]
 pub struct Subscription {
     inlet: Inlet,
     id: u64,
@@ -28,25 +29,23 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Waits for the next event; `None` after an error, or when the client's runtime has ended.
+    /// Waits for the next event; `None` after an error.
     ///
     /// May be dropped and called again without losing an event.
     ///
     /// # Errors
     ///
     /// [`Overflow`](ClientError::Overflow) if that is what is to become of a slow reader,
-    /// [`Refused`](ClientError::Refused) when servers refuse the client after a reconnection, and
-    /// [`Request`](ClientError::Request) when they refuse the names. Everything else is waited out and told as an [`Event`].
+    /// [`GivenUp`](ClientError::GivenUp) when servers refuse the client after a reconnection,
+    /// [`Request`](ClientError::Request) when they refuse the names, and [`Stopped`](ClientError::Stopped) when the client's
+    /// runtime has ended. Everything else is waited out and told as an [`Event`].
     pub async fn next(&mut self) -> Option<Result<Event, ClientError>> {
         std::future::poll_fn(|context| self.inlet.poll_next(context)).await
     }
 
     /// The next event if there is one already.
     pub fn next_now(&mut self) -> Option<Result<Event, ClientError>> {
-        match self.inlet.poll_next(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(event) => event,
-            Poll::Pending => None,
-        }
+        self.inlet.next_now()
     }
 }
 
@@ -127,9 +126,9 @@ impl SubscriptionBuilder {
     ///
     /// # Errors
     ///
-    /// [`NoServer`](ClientError::NoServer) after [`patience`](ClientSettings::patience),
-    /// [`Refused`](ClientError::Refused), [`Request`](ClientError::Request) if the server refuses one of the names or there is
-    /// none.
+    /// [`NoServer`](ClientError::NoServer) or [`NotConfirmed`](ClientError::NotConfirmed) after
+    /// [`patience`](ClientSettings::patience), [`GivenUp`](ClientError::GivenUp), [`Request`](ClientError::Request) if the server
+    /// refuses one of the names or there is none, and [`TurnedAway`](ClientError::TurnedAway) if it ends the connection for them.
     ///
     /// Confirmations come behind messages: while another subscription of the client blocks, this one waits for it.
     pub async fn open(self) -> Result<Subscription, ClientError> {

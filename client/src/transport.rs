@@ -27,8 +27,8 @@ pub type Opening<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a
 /// }
 /// ```
 pub trait Transport: fmt::Debug + Send + Sync {
-    /// Makes a stream to a server. It may be dropped when it takes too long. An error that holds a
-    /// [`rustls::Error`](tokio_rustls::rustls::Error) counts as one of TLS, one that is made of [`ServerEnded`] as final.
+    /// Makes a stream to a server. It may be dropped when it takes too long. An error that is made of [`TlsFailed`] counts as one
+    /// of TLS, one that is made of [`ServerEnded`] as final, and all others are tried again.
     fn open<'a>(&'a self, endpoint: &'a Endpoint) -> Opening<'a, Socket>;
 
     /// The endpoints that one stands for: a name may have many addresses, each of another server.
@@ -109,13 +109,31 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
 }
 
 /// The error of a [`Transport`] whose server has ended for good, so that it is of no use to try again.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Default, thiserror::Error)]
 #[error("it has ended and does not come back")]
 pub struct ServerEnded;
 
 impl From<ServerEnded> for io::Error {
     fn from(ended: ServerEnded) -> Self {
         Self::new(io::ErrorKind::NotConnected, ended)
+    }
+}
+
+/// The error of a [`Transport`] that could connect, and could not agree on TLS.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct TlsFailed(Box<dyn std::error::Error + Send + Sync>);
+
+impl TlsFailed {
+    /// With what the TLS library says.
+    pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<TlsFailed> for io::Error {
+    fn from(failed: TlsFailed) -> Self {
+        Self::new(io::ErrorKind::InvalidData, failed)
     }
 }
 
@@ -126,5 +144,5 @@ pub(crate) fn has_ended(error: &io::Error) -> bool {
 
 /// Whether it is TLS that failed, and not the stream below.
 pub(crate) fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<tokio_rustls::rustls::Error>)
+    error.get_ref().is_some_and(|inner| inner.is::<TlsFailed>() || inner.is::<tokio_rustls::rustls::Error>())
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use carillon_client::{
-    Address, Connection, ConnectionLost, LossCause, Protocol, RequestError, Settings, SubscriptionKind, Value,
+    Address, Connection, ConnectionLost, ConnectionSettings, LossCause, Protocol, RequestError,
+    SubscriptionKind, Value,
 };
 use carillon_cluster_tests::Server;
 
@@ -11,13 +12,13 @@ use carillon_cluster_tests::Server;
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// Soon takes a silent server for lost.
-fn impatient() -> Settings {
-    let mut settings = Settings::default();
+fn impatient() -> ConnectionSettings {
+    let mut settings = ConnectionSettings::default();
     settings.silence_time_max = SILENCE;
     settings
 }
 
-async fn open(server: &Server, settings: Settings) -> Connection {
+async fn open(server: &Server, settings: ConnectionSettings) -> Connection {
     let address: Address = server.addr.to_string().parse().expect("an address");
     Connection::open(&address, settings).await.expect("the server accepts")
 }
@@ -29,7 +30,7 @@ fn without_hello() -> Server {
 #[tokio::test]
 async fn one_resp3_connection_publishes_and_subscribes() {
     for server in [Server::redis(), Server::carillon(&[])] {
-        let connection = open(&server, Settings::default()).await;
+        let connection = open(&server, ConnectionSettings::default()).await;
         assert_eq!(connection.protocol(), Protocol::Resp3);
         let mut subscriber = connection.subscribe(["a", "b"]).await.expect("may subscribe");
         subscriber.add(SubscriptionKind::Shard, ["s"]).await.expect("may subscribe");
@@ -50,7 +51,7 @@ async fn one_resp3_connection_publishes_and_subscribes() {
 #[tokio::test]
 async fn a_subscribed_resp2_connection_says_that_it_takes_no_requests() {
     let server = without_hello();
-    let connection = open(&server, Settings::default()).await;
+    let connection = open(&server, ConnectionSettings::default()).await;
     assert_eq!(
         (connection.protocol(), connection.publish("a", "").await.expect("may")),
         (Protocol::Resp2, 0)
@@ -61,7 +62,7 @@ async fn a_subscribed_resp2_connection_says_that_it_takes_no_requests() {
     drop(subscriber);
     // A subscriber that is gone is unsubscribed; a new one is served behind that, and gets its own only.
     let mut subscriber = connection.psubscribe(["b*"]).await.expect("the first is gone");
-    let publisher = open(&server, Settings::default()).await;
+    let publisher = open(&server, ConnectionSettings::default()).await;
     assert_eq!(publisher.publish("a", "old").await.expect("may publish"), 0);
     assert_eq!(publisher.publish("b", "new").await.expect("may publish"), 1);
     assert_eq!(subscriber.next().await.expect("is connected").payload, "new");
@@ -70,7 +71,7 @@ async fn a_subscribed_resp2_connection_says_that_it_takes_no_requests() {
 #[tokio::test]
 async fn requests_that_cannot_be_are_refused_before_they_are_sent() {
     let server = Server::carillon(&[]);
-    let connection = open(&server, Settings::default()).await;
+    let connection = open(&server, ConnectionSettings::default()).await;
     let subscriber = connection.subscribe(["a"]).await.expect("may subscribe");
     let errors = [
         connection.request(["Subscribe", "b"]).await.expect_err("is no request"),
@@ -96,7 +97,7 @@ async fn requests_that_cannot_be_are_refused_before_they_are_sent() {
 #[tokio::test]
 async fn the_end_of_a_server_reaches_everyone_behind_what_came_before() {
     let mut server = Server::carillon(&[]);
-    let connection = open(&server, Settings::default()).await;
+    let connection = open(&server, ConnectionSettings::default()).await;
     let mut subscriber = connection.subscribe(["a"]).await.expect("may subscribe");
     assert_eq!(connection.publish("a", "last").await.expect("may publish"), 1);
     server.kill();
@@ -151,7 +152,7 @@ async fn a_subscriber_that_rests_misses_nothing() {
     let mut settings = impatient();
     settings.unread_bytes_max = 1000;
     let mut subscriber = open(&server, settings).await.subscribe(["a"]).await.expect("may subscribe");
-    let publisher = open(&server, Settings::default()).await;
+    let publisher = open(&server, ConnectionSettings::default()).await;
     for number in 0..MESSAGES {
         publisher.publish("a", number.to_string()).await.expect("may publish");
     }

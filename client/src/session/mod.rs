@@ -3,7 +3,8 @@
 //! All subscriptions share one connection. When it is lost, all names are subscribed to again on the next one: with
 //! numbers, if the server has them, from where the client was; without, and with a gap, if not. One command is under way
 //! at a time, so that what is subscribed to and unsubscribed from keeps its order; what has gathered meanwhile goes
-//! together. The same task drives the connection: from the socket to its subscription a message is in one pair of hands.
+//! together. A server that ends the connection whenever it is asked for some name must not end everyone's time after time: what
+//! was being asked for when a connection was lost is asked for by itself. The same task drives the connection: from the socket to its subscription a message is in one pair of hands.
 
 mod commands;
 mod names;
@@ -19,8 +20,11 @@ use tokio::{
 };
 
 use crate::{
-    ClientError, ConnectError, Connection, ConnectionLost, Event, SubscriptionKind, dialer::Dialer,
-    driver::Driver, outlet::Outlet,
+    ClientError, ConnectError, Connection, ConnectionLost, Event, SubscriptionKind,
+    connection_settings::NEVER,
+    dialer::{Dialer, Failed},
+    driver::Driver,
+    outlet::Outlet,
 };
 use names::Names;
 use position::Seen;
@@ -28,8 +32,9 @@ use position::Seen;
 /// A name and its kind.
 pub(crate) type Name = (SubscriptionKind, Bytes);
 
-/// Far enough away to be never.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// So often a server may end the connection while nothing but one subscription is asked for, before that is given up. Less, and
+/// a server that dies at the wrong moment would be taken for one that refuses.
+const TURNED_AWAY_MAX: u32 = 3;
 
 /// What subscriptions want.
 #[derive(Debug)]
@@ -54,6 +59,8 @@ struct Sub {
     wanted: Wanted,
     deadline: Instant,
     missed: Option<Missed>,
+    /// Connections that were lost while this was asked for, and nothing else.
+    turned_away: u32,
 }
 
 /// What a subscription may be missing.
@@ -75,6 +82,13 @@ struct Session {
     seen: Seen,
     /// Servers that may still be asked for all that was missed before a gap is put up with.
     strict_left: usize,
+    /// Attempts that have failed, and connections that were soon lost, without one between them that lasted.
+    failures: u32,
+    /// The connection before was lost while new names were asked for: whose fault it was is found out by asking for one
+    /// subscription at a time.
+    is_careful: bool,
+    /// What is under way is one subscription for that reason.
+    is_alone: bool,
     last_error: Option<Arc<ConnectError>>,
     /// When to look next whether a subscription has waited long enough for its beginning.
     deadline: Option<Instant>,
@@ -89,6 +103,9 @@ pub(crate) fn start(dialer: Arc<Dialer>, orders: mpsc::UnboundedReceiver<Order>)
         names: Names::default(),
         seen: Seen::default(),
         strict_left: 0,
+        failures: 0,
+        is_careful: false,
+        is_alone: false,
         last_error: None,
         deadline: None,
     };
@@ -107,19 +124,27 @@ impl Session {
                 }
             }
             let Some((connection, driver)) = self.connect().await else { continue };
-            if let Some(lost) = serve::serve(&mut self, &connection, driver).await {
+            let connected = Instant::now();
+            let lost = serve::serve(&mut self, &connection, driver).await;
+            let asked = self.names.lost();
+            if let Some(lost) = lost {
+                // One that does not last is no better than none: servers that accept and close are not asked without a pause.
+                let has_lasted = connected.elapsed() >= self.dialer.backoff.whole(self.failures);
+                self.failures = if has_lasted { 0 } else { self.failures.saturating_add(1) };
                 self.dialer.failed(&lost.endpoint.to_string());
                 self.interrupted(&lost);
+                self.suspect(&asked, &lost);
             }
-            self.names.lost();
         }
     }
 
     /// Connects to some server; `None` when there is no subscription any more.
     async fn connect(&mut self) -> Option<(Connection, Driver)> {
         let dialer = Arc::clone(&self.dialer);
-        let mut failures = 0;
-        let mut attempt = Box::pin(attempt(Arc::clone(&dialer), Duration::ZERO));
+        let pause = |failures: u32| {
+            failures.checked_sub(1).map_or(Duration::ZERO, |before| dialer.backoff.pause(before))
+        };
+        let mut attempt = Box::pin(attempt(Arc::clone(&dialer), pause(self.failures)));
         while !self.subs.is_empty() {
             let deadline = self.deadline.unwrap_or_else(|| Instant::now() + NEVER);
             tokio::select! {
@@ -127,16 +152,22 @@ impl Session {
                     Some(order) => self.obey(order),
                     None => return None,
                 },
-                () = sleep_until(deadline) => self.expire(),
+                () = sleep_until(deadline) => {
+                    let (servers, last) = (self.dialer.servers(), self.last_error.clone());
+                    self.expire(|patience| ClientError::NoServer { patience, servers: servers.clone(), last: last.clone() });
+                }
                 result = &mut attempt => match result {
-                    Ok(connected) => return Some(connected),
-                    Err(error) if error.is_permanent() => self.end_all(&ClientError::Refused(Arc::new(error))),
-                    Err(error) => {
-                        let error = Arc::new(error);
+                    Ok(connected) => {
+                        self.last_error = None;
+                        return Some(connected);
+                    }
+                    Err(failed) if failed.is_final => self.end_all(&ClientError::GivenUp(Arc::new(failed.error))),
+                    Err(failed) => {
+                        let error = Arc::new(failed.error);
                         self.tell_unreachable(&error);
                         self.last_error = Some(error);
-                        attempt = Box::pin(self::attempt(Arc::clone(&dialer), dialer.backoff.pause(failures)));
-                        failures += 1;
+                        self.failures = self.failures.saturating_add(1);
+                        attempt = Box::pin(self::attempt(Arc::clone(&dialer), pause(self.failures)));
                     }
                 },
             }
@@ -148,9 +179,9 @@ impl Session {
         match order {
             Order::Subscribe { id, wanted } => {
                 self.names.want(id, &wanted.names);
-                let deadline = Instant::now() + wanted.patience.min(NEVER);
+                let deadline = Instant::now() + wanted.patience;
                 self.deadline = Some(self.deadline.map_or(deadline, |other| other.min(deadline)));
-                self.subs.insert(id, Sub { wanted, deadline, missed: None });
+                self.subs.insert(id, Sub { wanted, deadline, missed: None, turned_away: 0 });
                 self.confirm(id, true);
             }
             Order::Unsubscribe { id } => self.forget(id),
@@ -205,18 +236,32 @@ impl Session {
         }
     }
 
-    /// Gives up the subscriptions that have waited long enough.
-    fn expire(&mut self) {
+    /// The connection was lost while names of these subscriptions were asked for. Whoever is alone in that again and again
+    /// is what servers end it for, and must not take the others along for ever.
+    fn suspect(&mut self, asked: &[u64], lost: &ConnectionLost) {
+        self.is_careful = !asked.is_empty();
+        if !std::mem::take(&mut self.is_alone) {
+            return;
+        }
+        for id in asked {
+            let Some(sub) = self.subs.get_mut(id) else { continue };
+            sub.turned_away += 1;
+            if sub.turned_away >= TURNED_AWAY_MAX {
+                self.end(*id, ClientError::TurnedAway(lost.clone()));
+                // Whose fault it was is known, and the others need not wait for it.
+                self.failures = 0;
+            }
+        }
+    }
+
+    /// Gives up the subscriptions that have waited long enough, each with an error made of its patience.
+    fn expire(&mut self, error: impl Fn(Duration) -> ClientError) {
         let now = Instant::now();
         let is_late = |sub: &Sub| sub.wanted.done.is_some() && sub.deadline <= now;
         let late: Vec<u64> = self.subs.iter().filter(|(_, sub)| is_late(sub)).map(|(id, _)| *id).collect();
         for id in late {
-            let last = self.last_error.clone().unwrap_or_else(|| {
-                let source = std::io::ErrorKind::TimedOut.into();
-                Arc::new(ConnectError::Unreachable { endpoint: crate::Endpoint::Unix("".into()), source })
-            });
             let patience = self.subs.get(&id).map_or(Duration::ZERO, |sub| sub.wanted.patience);
-            self.end(id, ClientError::NoServer { patience, last });
+            self.end(id, error(patience));
         }
         let waiting = self.subs.values().filter(|sub| sub.wanted.done.is_some());
         self.deadline = waiting.map(|sub| sub.deadline).min();
@@ -248,7 +293,7 @@ impl Sub {
     }
 }
 
-async fn attempt(dialer: Arc<Dialer>, pause: Duration) -> Result<(Connection, Driver), ConnectError> {
+async fn attempt(dialer: Arc<Dialer>, pause: Duration) -> Result<(Connection, Driver), Failed> {
     sleep(pause).await;
     dialer.connect().await
 }

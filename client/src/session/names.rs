@@ -72,15 +72,22 @@ impl Names {
         names.iter().all(|name| self.entries.get(name).is_some_and(is_confirmed))
     }
 
-    /// The connection is lost.
-    pub(super) fn lost(&mut self) {
+    /// The connection is lost. Returns whose new names were being asked for.
+    pub(super) fn lost(&mut self) -> Vec<u64> {
         self.may_be_due = true;
         self.unwanted.clear();
         self.entries.retain(|_, entry| !entry.subs.is_empty());
+        let mut asked = Vec::new();
         for entry in self.entries.values_mut() {
+            if entry.stage == Stage::Requested && !entry.was_confirmed {
+                asked.extend(&entry.subs);
+            }
             entry.was_confirmed |= entry.stage == Stage::Confirmed;
             entry.stage = Stage::Wanted;
         }
+        asked.sort_unstable();
+        asked.dedup();
+        asked
     }
 
     /// Takes the names that are to be subscribed to: those of the connection before, if `again`, and else all, or those
@@ -180,10 +187,11 @@ mod tests {
         let requested = names.request(false, false);
         names.confirmed(&requested);
         names.want(2, &[name("b")]);
-        names.lost();
+        assert!(names.lost().is_empty(), "nothing was being asked for");
         assert!(!names.are_confirmed(&[name("a")]));
         assert_eq!(names.request(true, false), [name("a")]);
         assert_eq!(names.request(false, false), [name("b")]);
+        assert_eq!(names.lost(), [2]);
         names.put_back(&[name("a"), name("b")]);
         assert_eq!(names.request(false, true).len(), 1, "of one subscription");
     }

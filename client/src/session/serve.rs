@@ -9,12 +9,13 @@ use tokio::{
 };
 
 use super::{
-    NEVER, Session,
+    Session,
     commands::{self, Outcome, UnderWay, What},
 };
 use crate::{
     ClientError, Connection, ConnectionLost, Event, Gap, GapCause, Message, RequestError, Subscriber,
-    SubscriptionKind, Via, driver::Driver, message::Pushed, outlet, queue::QueueSender,
+    SubscriptionKind, Via, connection_settings::NEVER, driver::Driver, message::Pushed, outlet,
+    queue::QueueSender,
 };
 
 /// Serves the session's subscriptions until the connection is lost, which is returned; `None` if it is to be replaced, or
@@ -142,7 +143,7 @@ impl Serving<'_> {
                     Err(lost) => Err(End::Lost(lost)),
                 },
                 () = &mut timer, if deadline.is_some() => {
-                    self.session.expire();
+                    self.session.expire(|patience| ClientError::NotConfirmed { patience });
                     timer.as_mut().reset(Instant::now() + NEVER);
                     Ok(())
                 }
@@ -168,8 +169,16 @@ impl Serving<'_> {
         if let Some(names) = self.session.names.take_unwanted() {
             return self.send(What::Unsubscribe, names);
         }
-        let names = self.session.names.request(false, self.one_by_one);
+        let mut names = Vec::new();
+        if self.session.is_careful && !self.one_by_one {
+            names = self.session.names.request(true, false);
+        }
+        let is_alone = names.is_empty() && self.session.is_careful;
+        if names.is_empty() {
+            names = self.session.names.request(false, self.one_by_one || is_alone);
+        }
         if !names.is_empty() {
+            self.session.is_alone = is_alone;
             self.send(What::Subscribe { is_numbered: self.is_numbered }, names);
         }
     }

@@ -1,12 +1,20 @@
 //! Addresses that are dead, servers that refuse, readers that are slow.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use carillon_client::{
     Client, ClientError, ClientSettings, ConnectError, Event, GapCause, Network, SlowReader, Tls,
 };
 use carillon_cluster_tests::{Server, free_addr};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 fn client(addresses: &str, change: impl FnOnce(&mut ClientSettings)) -> Client {
     with(addresses, Network::default(), change)
@@ -46,7 +54,7 @@ async fn where_nobody_serves_patience_ends() {
     assert!(matches!(&error, ClientError::NoServer { .. }) && error.is_unsent(), "{error}");
     let error = client.subscribe(["news"]).await.expect_err("nobody is there");
     assert!(
-        matches!(&error, ClientError::NoServer { last, .. } if matches!(**last, ConnectError::Unreachable { .. })),
+        matches!(&error, ClientError::NoServer { last, .. } if matches!(last.as_deref(), Some(ConnectError::Unreachable { .. }))),
         "{error}"
     );
 }
@@ -59,16 +67,16 @@ async fn a_wrong_password_ends_everything_at_once() {
         operator.request(["config", "set", "requirepass", "right"]).await.expect("may");
         let wrong = client(&format!("redis://:wrong@{}", server.addr), |_| ());
         let error = wrong.publish("news", "").await.expect_err("is wrong");
-        assert!(matches!(error, ClientError::Refused(_)), "{error}");
+        assert!(matches!(error, ClientError::GivenUp(_)), "{error}");
         let error = wrong.subscribe(["news"]).await.expect_err("is wrong");
-        assert!(matches!(error, ClientError::Refused(_)), "{error}");
+        assert!(matches!(error, ClientError::GivenUp(_)), "{error}");
         // One that has been let in before is told when it comes back.
         operator.request(["client", "kill", "type", "pubsub"]).await.expect("may");
         loop {
             match subscription.next().await.expect("does not end without an error") {
                 Ok(Event::Interrupted(_) | Event::Unreachable(_)) => {}
                 Ok(other) => panic!("{other:?}"),
-                Err(error) => break assert!(matches!(error, ClientError::Refused(_)), "{error}"),
+                Err(error) => break assert!(matches!(error, ClientError::GivenUp(_)), "{error}"),
             }
         }
         assert!(subscription.next().await.is_none());
@@ -200,6 +208,141 @@ async fn tls_is_spoken_with_whom_it_trusts_and_with_nobody_else() {
         let error =
             with(address, trusting(ca), impatient).subscribe(["news"]).await.expect_err("is not trusted");
         let ClientError::NoServer { last, .. } = &error else { panic!("{error}") };
-        assert!(matches!(**last, ConnectError::Tls { .. }), "{last}");
+        assert!(matches!(last.as_deref(), Some(ConnectError::Tls { .. })), "{error}");
     }
+}
+
+/// The node ends the connection for such a name. Nobody else's subscription is to pay for it for ever.
+#[tokio::test]
+async fn a_name_for_which_the_connection_ends_is_given_up_and_the_others_go_on() {
+    let server = Server::carillon(&["--patterns-max", "10"]);
+    let client = client(&server.addr.to_string(), |_| ());
+    let mut innocent = client.subscribe(["news"]).await.expect("may");
+    let too_long = client.subscribe(["x".repeat(20 * 1024)]).await;
+    let too_many = client.psubscribe((0..20).map(|number| format!("{number}*"))).await;
+    for refused in [too_long, too_many] {
+        let error = refused.expect_err("the node does not take it");
+        assert!(matches!(error, ClientError::TurnedAway(_) | ClientError::Request(_)), "{error}");
+    }
+    let mut another = client.subscribe(["weather"]).await.expect("may");
+    client.publish("news", "hello").await.expect("may");
+    client.publish("weather", "rain").await.expect("may");
+    assert_eq!(message(&mut another).await, "rain");
+    let mut others = 0;
+    let heard = loop {
+        match innocent.next().await.expect("goes on").expect("has no error") {
+            Event::Message(message) => break message.payload,
+            Event::Interrupted(_) | Event::Resumed => others += 1,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(heard, "hello");
+    assert!(others <= 16, "{others} events of lost connections");
+}
+
+/// It greets, and closes: nothing is gained by asking it as often as one can.
+#[tokio::test]
+async fn a_server_that_greets_and_closes_is_asked_with_growing_pauses() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let addr = listener.local_addr().expect("an address");
+    let accepted = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.expect("accepts");
+            count.fetch_add(1, Ordering::Relaxed);
+            let mut request = [0; 1024];
+            let _ = socket.read(&mut request).await;
+            let _ = socket.write_all(b"%1\r\n$5\r\nproto\r\n:3\r\n").await;
+        }
+    });
+    let impatient = |settings: &mut ClientSettings| settings.patience = Duration::from_secs(2);
+    let (subscriber, publisher) =
+        (client(&addr.to_string(), impatient), client(&addr.to_string(), impatient));
+    let (subscribed, published) = tokio::join!(subscriber.subscribe(["news"]), publisher.publish("news", ""));
+    let error = subscribed.expect_err("the connection is closed each time");
+    assert!(matches!(error, ClientError::TurnedAway(_) | ClientError::NoServer { .. }), "{error}");
+    let error = published.expect_err("the connection is closed each time");
+    assert!(matches!(error, ClientError::Unanswered(_) | ClientError::NoServer { .. }), "{error}");
+    let accepted = accepted.load(Ordering::Relaxed);
+    assert!(accepted < 24, "{accepted} connections within two seconds");
+}
+
+/// What the server has confirmed is no reason to doubt the server when a reader does not read.
+#[tokio::test]
+async fn a_subscription_behind_one_that_blocks_is_not_blamed_on_the_server() {
+    let server = Server::carillon(&[]);
+    let subscriber = client(&server.addr.to_string(), |settings| {
+        settings.patience = Duration::from_millis(500);
+        (settings.unread_bytes_max, settings.connection.unread_bytes_max) = (10_000, 10_000);
+    });
+    let _unread = subscriber.subscribe(["news"]).await.expect("may");
+    let publisher = client(&server.addr.to_string(), |_| ());
+    for _ in 0..100 {
+        publisher.publish("news", [0; 1000]).await.expect("may");
+    }
+    let error =
+        subscriber.subscribe(["weather"]).await.expect_err("its confirmation is behind what nobody reads");
+    assert!(matches!(error, ClientError::NotConfirmed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_said_without_a_server() {
+    let client = client(&free_addr().to_string(), |_| ());
+    for args in [&["multi"][..], &["Client", "REPLY", "off"], &["subscribe", "news"], &["auth", "x"], &[]] {
+        let asked = tokio::time::timeout(Duration::from_secs(5), client.request(args)).await;
+        let error = asked.expect("at once").expect_err("is none");
+        assert!(matches!(error, ClientError::Request(_)) && error.is_unsent(), "{args:?}: {error}");
+    }
+    let nowhere = Client::with(Vec::new(), Arc::new(Network::default()), ClientSettings::default());
+    let error = nowhere.subscribe(["news"]).await.expect_err("there is no server");
+    assert!(error.to_string().contains("no address"), "{error}");
+}
+
+/// Times that cannot be added to the clock, or are none.
+#[tokio::test]
+async fn times_without_end_are_no_reason_to_panic() {
+    let server = Server::carillon(&[]);
+    let client = client(&format!("{},{}", free_addr(), server.addr), |settings| {
+        (settings.patience, settings.backoff_min, settings.backoff_max) =
+            (Duration::MAX, Duration::MAX, Duration::MAX);
+        (settings.connection.connect_time_max, settings.connection.silence_time_max) =
+            (Duration::MAX, Duration::ZERO);
+    });
+    let mut subscription = client.subscribe(["news"]).await.expect("may");
+    client.publish("news", "hello").await.expect("may");
+    assert_eq!(message(&mut subscription).await, "hello");
+}
+
+#[tokio::test]
+async fn what_has_come_is_there_without_waiting_however_much_it_is() {
+    const MESSAGES: usize = 1_000;
+    let server = Server::carillon(&[]);
+    let client = client(&server.addr.to_string(), |_| ());
+    let mut subscription = client.subscribe(["news"]).await.expect("may");
+    let mut last = client.subscribe(["last"]).await.expect("may");
+    for _ in 0..MESSAGES {
+        client.publish("news", "hello").await.expect("may");
+    }
+    client.publish("last", "over").await.expect("may");
+    assert_eq!(message(&mut last).await, "over");
+    let mut count = 0;
+    while let Some(event) = subscription.next_now() {
+        assert!(matches!(event, Ok(Event::Message(_))), "{event:?}");
+        count += 1;
+    }
+    assert_eq!(count, MESSAGES);
+}
+
+/// Behind a loop that ends with `None` nobody would look.
+#[test]
+fn a_subscription_says_that_its_runtime_has_ended() {
+    let server = Server::carillon(&[]);
+    let runtime = || tokio::runtime::Runtime::new().expect("a runtime");
+    let (first, client) = (runtime(), client(&server.addr.to_string(), |_| ()));
+    let mut subscription = first.block_on(client.subscribe(["news"])).expect("may");
+    drop(first);
+    let end = runtime().block_on(subscription.next());
+    assert!(matches!(end, Some(Err(ClientError::Stopped))), "{end:?}");
+    assert!(subscription.next_now().is_none(), "it is told once");
 }

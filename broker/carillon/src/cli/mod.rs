@@ -22,8 +22,8 @@ use std::{
 };
 
 use carillon_client::{
-    Address, AddressError, ClientError, ConnectError, Connection, ConnectionLost, Credentials, Network,
-    RequestError, Settings, Tls, TlsFileError,
+    Address, AddressError, ClientError, ConnectError, Connection, ConnectionLost, ConnectionSettings,
+    Credentials, Network, RequestError, Tls, TlsFileError,
 };
 use clap::Args;
 
@@ -151,7 +151,7 @@ impl ServerSettings {
         let network = self.trust.network()?;
         let mut last = None;
         for address in self.addresses()? {
-            match Connection::open_over(&network, &address, Settings::default()).await {
+            match Connection::open_over(&network, &address, ConnectionSettings::default()).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = Some(error.into()),
             }
@@ -183,7 +183,8 @@ impl LoginSettings {
             .or_else(|| in_address.as_ref().and_then(|credentials| credentials.username.clone()));
         let password = set(&self.password).or_else(|| in_address.map(|credentials| credentials.password));
         address.credentials = match (username, password) {
-            (username, Some(password)) => Some(Credentials { username, password }),
+            (Some(username), Some(password)) => Some(Credentials::new(password).for_user(username)),
+            (None, Some(password)) => Some(Credentials::new(password)),
             (Some(username), None) => return Err(CliError::UserWithoutPassword(username)),
             (None, None) => None,
         };
@@ -270,8 +271,7 @@ mod tests {
     fn flags_and_variables_go_before_the_credentials_in_the_address() {
         let credentials =
             |settings: ServerSettings| settings.addresses().expect("is valid").remove(0).credentials;
-        let ann =
-            |password: &str| Some(Credentials { username: Some("ann".into()), password: password.into() });
+        let ann = |password: &str| Some(Credentials::new(password).for_user("ann"));
         assert_eq!(credentials(settings("redis://ann:a@broker", "", "")), ann("a"));
         assert_eq!(credentials(settings("redis://ann:a@broker", "", "b")), ann("b"));
         assert_eq!(credentials(settings("broker", "ann", "b")), ann("b"));

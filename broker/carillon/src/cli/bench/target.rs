@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use carillon_client::{Address, Connection, Credentials, Endpoint, Settings, Tls, Value};
+use carillon_client::{Address, Connection, ConnectionSettings, Credentials, Endpoint, Tls, Value};
 use rustls::{
     ClientConfig,
     pki_types::{InvalidDnsNameError, ServerName},
@@ -68,7 +68,7 @@ impl Target {
             }
             let address = login.address(server)?;
             let (addr, is_local) = resolve(&address.endpoint)?;
-            let connection = Connection::open_over(&network, &address, Settings::default()).await?;
+            let connection = Connection::open_over(&network, &address, ConnectionSettings::default()).await?;
             let reply = connection.request(["INFO", "server"]).await;
             // A user may be forbidden to ask; the load works all the same.
             let info = Info::of(reply.ok());
