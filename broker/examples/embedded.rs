@@ -4,7 +4,7 @@
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
-use carillon_broker::{Broker, config::Settings};
+use carillon_broker::{Broker, Settings};
 use carillon_client::Event;
 
 #[tokio::main(flavor = "current_thread")]

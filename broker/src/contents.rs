@@ -13,7 +13,8 @@ use rustls::{
 };
 
 /// What a setting whose name ends in `file` is about: the contents of a file, or the same from the memory of the program
-/// that embeds the node. A path is one of these by itself; bytes are made so by [`new`](Self::new).
+/// that embeds the node. A path is one of these by itself, and so is a text: it is taken for a path. Bytes are made so by
+/// [`new`](Self::new), also when they are a text.
 ///
 /// Bytes are never shown: not by [`Debug`](fmt::Debug), not by what is written about settings, in no error.
 ///

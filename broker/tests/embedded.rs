@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use carillon_broker::{Broker, Contents, config::Settings};
+use carillon_broker::{Broker, Contents, RunError, Settings};
 use carillon_client::{Client, ClientSettings, Event, Network, Tls};
 
 /// Long: three nodes on one thread of a debug build take four seconds to form a cluster, and many times that on a machine
@@ -248,4 +248,35 @@ async fn a_node_that_is_dropped_ends_by_itself() {
         }
     };
     again.shutdown().await.expect("ends in order");
+}
+
+/// The node's threads are not the runtime's: they must not serve on for nobody, and the folder has to become free.
+#[test]
+fn a_node_whose_runtime_ends_first_ends_too_and_says_so() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let runtime = || tokio::runtime::Runtime::new().expect("a runtime");
+    let first = runtime();
+    let broker = first.block_on(Broker::start(settings(folder.path()))).expect("starts");
+    let client = broker.client();
+    first.block_on(client.publish("c", "first")).expect("publishes");
+    drop(first);
+
+    let second = runtime();
+    let error = second.block_on(client.publish("c", "second")).expect_err("there is nobody");
+    assert!(error.to_string().contains("has ended"), "{error}");
+    assert!(broker.readiness().is_err());
+    assert!(matches!(second.block_on(broker.ready()), Err(RunError::Ended)));
+    let end = second.block_on(broker.shutdown());
+    assert!(matches!(end, Err(RunError::RuntimeEnded)), "{end:?}");
+    second.block_on(async {
+        let start = Instant::now();
+        let again = loop {
+            match Broker::start(settings(folder.path())).await {
+                Ok(again) => break again,
+                Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        again.shutdown().await.expect("ends in order");
+    });
 }

@@ -5,10 +5,10 @@ mod common;
 
 use std::{path::Path, time::Duration};
 
-use carillon_broker::{Broker, Contents, config::Settings};
+use carillon_broker::{Broker, Contents, Settings};
 use carillon_client::{
-    Client, ClientError, ClientSettings, Event, GapCause, LossCause, Message, SlowReader, Subscription,
-    Value, Via,
+    Address, Client, ClientError, ClientSettings, Endpoint, Event, GapCause, LossCause, Message, SlowReader,
+    Subscription, Value, Via,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -244,4 +244,47 @@ async fn clients_of_a_node_that_was_shut_down_end_and_do_not_keep_it() {
     assert!(error.contains("has ended"), "{error}");
     // Its folder is free, while the client is still there.
     start(settings(folder.path())).await.shutdown().await.expect("ends in order");
+}
+
+#[tokio::test]
+async fn a_client_that_knows_other_nodes_too_prefers_that_of_its_process() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = start(settings(folder.path())).await;
+    let elsewhere = Address::new(Endpoint::Tcp {
+        host: "127.0.0.1".into(),
+        port: broker.client_addr().expect("a port").port(),
+    });
+    for _ in 0..20 {
+        let client = broker.client_with(vec![elsewhere.clone()], ClientSettings::default());
+        let info = client.request(["client", "info"]).await.expect("is answered");
+        let Value::Bulk(info) = info else { panic!("a text: {info:?}") };
+        let info = String::from_utf8_lossy(&info);
+        assert!(info.contains("addr=in-process"), "{info}");
+    }
+    broker.shutdown().await.expect("ends in order");
+}
+
+/// That this process's own node has ended for good says nothing of another that cannot be reached at the moment.
+#[tokio::test]
+async fn a_subscription_goes_on_elsewhere_when_the_node_of_its_process_has_ended_for_good() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = start(settings(&folder.path().join("own"))).await;
+    let ports = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let addr = ports.local_addr().expect("an address");
+    drop(ports);
+    let elsewhere = Address::new(Endpoint::Tcp { host: addr.ip().to_string(), port: addr.port() });
+    let client = broker.client_with(vec![elsewhere], ClientSettings::default());
+    let mut subscription = client.subscribe(["c"]).await.expect("subscribes");
+    broker.shutdown().await.expect("ends in order");
+    assert!(matches!(next(&mut subscription).await, Event::Interrupted(_)));
+    assert!(matches!(next(&mut subscription).await, Event::Unreachable(_)));
+    let other = start(settings(&folder.path().join("other")).client_addr(addr)).await;
+    loop {
+        if matches!(next(&mut subscription).await, Event::Gap(_)) {
+            break;
+        }
+    }
+    client.publish("c", "elsewhere").await.expect("publishes");
+    assert_eq!(message(&mut subscription).await.payload, "elsewhere");
+    other.shutdown().await.expect("ends in order");
 }

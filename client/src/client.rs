@@ -64,7 +64,8 @@ impl Client {
         Ok(Self::with(addresses?, Arc::new(Network::default()), ClientSettings::default()))
     }
 
-    /// A client with settings, and with streams that `transport` makes.
+    /// A client with settings, and with streams that `transport` makes. With no address at all it can do nothing, and says so
+    /// when it is asked to. Times that are longer than a year count as one.
     pub fn with(addresses: Vec<Address>, transport: Arc<dyn Transport>, settings: ClientSettings) -> Self {
         let settings = settings.bounded();
         let backoff = Backoff { min: settings.backoff_min, max: settings.backoff_max };
@@ -99,7 +100,7 @@ impl Client {
         self.count(&[b"publish", channel.as_ref(), payload.as_ref()]).await
     }
 
-    /// Publishes to a shard channel, else like [`publish`](Self::publish).
+    /// Publishes to a shard channel, else like [`publish`](Self::publish), with its errors.
     pub async fn spublish(
         &self,
         channel: impl AsRef<[u8]>,
@@ -108,8 +109,30 @@ impl Client {
         self.count(&[b"spublish", channel.as_ref(), payload.as_ref()]).await
     }
 
-    /// Sends a command and waits for its reply, else like [`publish`](Self::publish). Commands that subscribe, authenticate or
-    /// change what the connection speaks are refused: they are the client's own affair.
+    /// The number of clients that have subscribed to a channel by its name, in the whole cluster.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`publish`](Self::publish).
+    pub async fn subscribers(&self, channel: impl AsRef<[u8]>) -> Result<u64, ClientError> {
+        let reply = self.sent(&[b"pubsub".as_slice(), b"numsub", channel.as_ref()]).await?;
+        let endpoint = reply.endpoint().clone();
+        let got = reply.value().await.map_err(after_sending)?;
+        let count = match &got {
+            Value::Array(items) => match &items[..] {
+                [_, Value::Integer(count)] => u64::try_from(*count).ok(),
+                _ => None,
+            },
+            _ => None,
+        };
+        let wanted = "a channel and its number of subscribers";
+        count.ok_or(ClientError::Request(RequestError::UnexpectedReply { endpoint, wanted, got }))
+    }
+
+    /// Sends a command and waits for its reply, else like [`publish`](Self::publish), with its errors.
+    ///
+    /// Commands that subscribe, authenticate, change what the connection speaks or belong to a transaction are refused with
+    /// [`NotARequest`](RequestError::NotARequest) before anything is sent: all clones share one connection.
     pub async fn request<A: AsRef<[u8]>>(
         &self,
         args: impl IntoIterator<Item = A>,
@@ -119,7 +142,8 @@ impl Client {
         reply.value().await.map_err(after_sending)
     }
 
-    /// Subscribes to channels, with the client's settings. See [`subscription`](Self::subscription).
+    /// Subscribes to channels, with the client's settings. See [`subscription`](Self::subscription), and
+    /// [`open`](SubscriptionBuilder::open) for what can go wrong.
     pub async fn subscribe<N: AsRef<[u8]>>(
         &self,
         channels: impl IntoIterator<Item = N>,
@@ -127,7 +151,8 @@ impl Client {
         self.subscription().channels(channels).open().await
     }
 
-    /// Subscribes to patterns, with the client's settings. See [`subscription`](Self::subscription).
+    /// Subscribes to patterns, with the client's settings. See [`subscription`](Self::subscription), and
+    /// [`open`](SubscriptionBuilder::open) for what can go wrong.
     pub async fn psubscribe<N: AsRef<[u8]>>(
         &self,
         patterns: impl IntoIterator<Item = N>,

@@ -102,7 +102,7 @@ impl Connection {
         Self::open_over(&Network::default(), address, settings).await
     }
 
-    /// As [`open`](Self::open), over streams that `transport` makes.
+    /// As [`open`](Self::open), with its errors and panics, over streams that `transport` makes.
     pub async fn open_over(
         transport: &dyn Transport,
         address: &Address,
@@ -160,10 +160,19 @@ impl Connection {
         &self.shared.settings
     }
 
-    /// Sends a command and waits for its reply. An error reply is a [`RequestError::Refused`].
+    /// Sends a command and waits for its reply.
     ///
     /// Requests that run at the same time, on clones or joined, are pipelined. A command that blocks on the
-    /// server must do so for less than [`silence_time_max`](ConnectionSettings::silence_time_max).
+    /// server must do so for less than [`silence_time_max`](ConnectionSettings::silence_time_max). Dropped before it is done, it
+    /// has sent nothing or all.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`](RequestError::Refused) with an error reply, [`Lost`](RequestError::Lost), and, before anything is sent,
+    /// [`NotARequest`](RequestError::NotARequest), [`Empty`](RequestError::Empty) or
+    /// [`OnlySubscriptions`](RequestError::OnlySubscriptions). No request are commands that are not answered by one reply, that
+    /// subscribe, authenticate or change what the connection speaks (HELLO, RESET, QUIT, MONITOR, CLIENT REPLY), and transactions:
+    /// who shares the connection would be part of them.
     pub async fn request<A: AsRef<[u8]>>(
         &self,
         args: impl IntoIterator<Item = A>,
@@ -193,7 +202,7 @@ impl Connection {
         Ok(Reply { value, shared: Arc::clone(&self.shared) })
     }
 
-    /// Waits until the connection is lost, and returns why.
+    /// Waits until the connection is lost, and returns why. May be dropped and called again.
     pub async fn closed(&self) -> ConnectionLost {
         self.orders.closed().await;
         self.lost()
@@ -226,7 +235,11 @@ impl Shared {
 }
 
 impl Reply {
-    /// Waits for the reply. An error reply is a [`RequestError::Refused`].
+    /// Waits for the reply. Dropped, it leaves the request sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`](RequestError::Refused) with an error reply, and [`Lost`](RequestError::Lost).
     pub async fn value(self) -> Result<Value, RequestError> {
         self.value.await.unwrap_or_else(|_| Err(self.shared.lost().into()))
     }

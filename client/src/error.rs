@@ -25,7 +25,7 @@ pub enum ConnectError {
     #[error("there is no server to connect to: the client was given no address")]
     NoAddress,
     /// Nothing accepts connections there.
-    #[error("cannot connect to {endpoint}: {source}; check the address, and that a server runs there")]
+    #[error("cannot connect to {endpoint}: {source}{}", advice(endpoint))]
     Unreachable {
         /// Where to.
         endpoint: Endpoint,
@@ -104,6 +104,14 @@ pub enum ConnectError {
     },
 }
 
+/// What to look at when nothing accepts connections. A node in this process says itself what is wrong.
+fn advice(endpoint: &Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::InProcess(_) => "",
+        _ => "; check the address, and that a server runs there",
+    }
+}
+
 impl ConnectError {
     /// Whether trying again at the same server with the same credentials is of no use.
     pub fn is_permanent(&self) -> bool {
@@ -126,10 +134,10 @@ pub struct ConnectionLost {
     pub endpoint: Endpoint,
     /// Why.
     pub cause: LossCause,
-    /// When something was last received.
+    /// When something was last received; when this was made, if the cause is [`LossCause::Stopped`].
     pub last_heard: SystemTime,
     /// All messages that were published before this have been received; those published since may be missing. The server
-    /// has answered a PING that was sent then.
+    /// has answered a PING that was sent then. [`UNIX_EPOCH`](SystemTime::UNIX_EPOCH) if nothing is known of that.
     pub complete_until: SystemTime,
 }
 
@@ -140,7 +148,8 @@ pub enum LossCause {
     /// The server closed it.
     #[error("the server closed it")]
     Closed,
-    /// The node in this process closed it, and says why, in the word that its log and its metrics have for it.
+    /// The node in this process closed it, and says why, in the word that its log and its metrics have for it; `CLOSES.md` of the
+    /// broker lists them.
     #[error("the node closed it: {0}")]
     ClosedBecause(&'static str),
     /// The system reports an error.
@@ -172,7 +181,8 @@ pub enum LossCause {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The connection was lost. Whether the server ran the request is not known.
+    /// The connection was lost. Whether the server ran the request is not known; but when [`Connection::send`](crate::Connection::send)
+    /// says it, nothing was sent.
     #[error(transparent)]
     Lost(#[from] ConnectionLost),
     /// The server answered with an error.

@@ -7,7 +7,11 @@ use crate::{Connection, Reply, RequestError};
 impl Connection {
     /// Publishes to a channel and returns the number of clients that received it.
     ///
-    /// On [`RequestError::Lost`] it is not known whether the message was published.
+    /// Dropped before it is done, it has published nothing or all.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`request`](Self::request). On [`Lost`](RequestError::Lost) it is not known whether the message was published.
     pub async fn publish(
         &self,
         channel: impl AsRef<[u8]>,
@@ -16,7 +20,7 @@ impl Connection {
         self.send([b"publish", channel.as_ref(), payload.as_ref()]).await?.receivers().await
     }
 
-    /// Publishes to a shard channel, else like [`publish`](Self::publish).
+    /// Publishes to a shard channel, else like [`publish`](Self::publish), with its errors.
     pub async fn spublish(
         &self,
         channel: impl AsRef<[u8]>,
@@ -28,6 +32,10 @@ impl Connection {
 
 impl Reply {
     /// Waits for the reply to a PUBLISH or SPUBLISH that was sent: the number of receivers.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`value`](Self::value), and [`UnexpectedReply`](RequestError::UnexpectedReply) if it is no number.
     pub async fn receivers(self) -> Result<u64, RequestError> {
         let endpoint = self.endpoint().clone();
         match self.value().await? {

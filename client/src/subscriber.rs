@@ -15,6 +15,7 @@ use crate::{
 ///
 /// Dropping it unsubscribes; the connection lives on while there are clones of it.
 #[derive(Debug)]
+#[must_use = "dropping it unsubscribes"]
 pub struct Subscriber {
     messages: QueueReceiver,
     connection: Connection,
@@ -23,7 +24,13 @@ pub struct Subscriber {
 impl Connection {
     /// Subscribes to channels. Returns when the server has confirmed all of them.
     ///
-    /// A connection carries one subscriber at a time; [`Subscriber::add`] subscribes it to more.
+    /// A connection carries one subscriber at a time; [`Subscriber::add`] subscribes it to more. Dropped before it is done, it
+    /// unsubscribes.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`](RequestError::Refused) if the server refuses one of them, [`Lost`](RequestError::Lost),
+    /// [`AlreadySubscribed`](RequestError::AlreadySubscribed), and [`Empty`](RequestError::Empty) for none.
     pub async fn subscribe<N: AsRef<[u8]>>(
         &self,
         channels: impl IntoIterator<Item = N>,

@@ -128,7 +128,11 @@ fn a_peer_address_that_is_taken_is_told() {
     let addr = taken.local_addr().expect("has one").to_string();
     let secret = folder.secret.display().to_string();
     let ended = folder.serve(&["--peer-addr", &addr, "--cluster-secret-file", &secret]);
-    assert_refused(&ended, 1, &["cannot listen for peers on", &addr, "is another node running there?"]);
+    assert_refused(
+        &ended,
+        1,
+        &["cannot listen for peers on", &addr, "is another node or server running there?"],
+    );
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Internal to Carillon, and changes with it: programs use `carillon-client`, which exports what they need of this.
+//!
 //! What goes over Carillon's wires: the Redis serialization protocol (RESP) and the table of commands for
 //! clients, the messages between nodes, what takes the place of a socket inside one process, and the limits that bound
 //! them.

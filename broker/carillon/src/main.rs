@@ -116,10 +116,8 @@ fn start_log(settings: &Settings) -> Result<Log, LogFilterError> {
     // Colours are for people at a terminal, not for log files.
     let is_terminal = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_ansi(is_terminal).with_writer(std::io::stderr);
-    let lines = match settings.log_format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().boxed(),
-    };
+    let is_json = settings.log_format == LogFormat::Json;
+    let lines = if is_json { lines.json().boxed() } else { lines.boxed() };
     tracing_subscriber::registry().with(filter).with(lines).init();
     Ok(Log::new(move |text| {
         let targets = targets(text).map_err(|error| error.to_string());

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use carillon_broker::{Contents, config::Settings};
+use carillon_broker::{Contents, Settings};
 
 /// The settings of `count` nodes that know each other, on free ports, with all that they keep in `folder`.
 pub(crate) fn cluster(count: usize, folder: &Path) -> io::Result<Vec<Settings>> {

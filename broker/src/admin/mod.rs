@@ -62,7 +62,7 @@ pub struct Admin {
 
 /// An address that could not be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr} for --admin-addr: {source}; is another node running there?")]
+#[error("cannot listen on {addr} for --admin-addr: {source}{}", crate::bind::advice(source))]
 pub struct AdminError {
     addr: SocketAddr,
     source: io::Error,

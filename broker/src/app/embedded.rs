@@ -15,13 +15,13 @@ use crate::{
 
 /// A node of Carillon inside this process.
 ///
-/// Its shards are threads of their own; everything else runs on the tokio runtime that it is started on. It has no state
-/// outside itself, so several can run in one process. It installs no signal handler, no logger and no recorder of
-/// metrics: what it has to say goes to [`tracing`], and its numbers are on its admin port.
+/// Its shards are threads of their own; everything else runs on the tokio runtime that it is started on. Several can run in one
+/// process. It installs no signal handler, no logger and no recorder of metrics: what it has to say goes to [`tracing`], and
+/// its numbers are on its admin port. Of the process it changes one thing: the limit on open files, which is raised to what
+/// [`clients_max`](Settings::clients_max) needs, as far as the system allows it.
 ///
 /// ```
-/// use carillon_broker::{Broker, config::Settings};
-/// use carillon_client::Event;
+/// use carillon_broker::{Broker, Settings, client::Event};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +50,7 @@ use crate::{
 /// `cluster_secret_file`, which may be [in memory](crate::Contents):
 ///
 /// ```
-/// use carillon_broker::{Contents, config::Settings};
+/// use carillon_broker::{Contents, Settings};
 ///
 /// # let secret = "64 letters from openssl rand -hex 32";
 /// let settings = Settings::default()
@@ -62,10 +62,13 @@ use crate::{
 /// ```
 ///
 /// Files that settings name are read when it starts. The binary reads them again when they change; a program starts its node
-/// again. Only the operators' token is looked up whenever somebody shows one.
+/// again. Only the operators' token is looked up whenever somebody shows one. What is logged, and in which form, is the
+/// program's affair: `log_level` and `log_format` are the binary's, but for what [`start_with`](Self::start_with) makes of them.
 ///
 /// Dropped, it is told to stop as by [`shutdown`](Self::shutdown), and ends behind the program's back for as long as the
-/// runtime lives.
+/// runtime lives. When the runtime ends first, the node ends without order: its clients are cut off, and
+/// [`shutdown`](Self::shutdown) says [`RuntimeEnded`](RunError::RuntimeEnded).
+#[must_use = "dropped, the node stops"]
 pub struct Broker {
     operators: Arc<Operators>,
     client_addrs: ClientAddrs,
@@ -81,16 +84,37 @@ impl Broker {
     /// # Errors
     ///
     /// Settings that cannot be used, addresses that are taken, a data folder that is in use or corrupt. Nothing is left
-    /// running then.
+    /// running then. When it is cancelled, the same holds a moment later.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with time and IO enabled.
     pub async fn start(settings: Settings) -> Result<Self, RunError> {
         Self::start_with(settings, Log::new(|_| {})).await
     }
 
-    /// Starts a node that can change what is logged, as CONFIG SET and the admin port may ask for.
+    /// Starts a node that can change what is logged, as CONFIG SET loglevel and the admin port may ask for.
+    ///
+    /// ```
+    /// use carillon_broker::{Broker, Log, Settings};
+    /// use tracing_subscriber::{filter::Targets, prelude::*, reload};
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (filter, handle) = reload::Layer::new("info".parse::<Targets>()?);
+    /// tracing_subscriber::registry().with(filter).with(tracing_subscriber::fmt::layer()).init();
+    /// let log = Log::new(move |levels| {
+    ///     if let Ok(targets) = levels.parse::<Targets>() {
+    ///         let _ = handle.reload(targets);
+    ///     }
+    /// });
+    /// let broker = Broker::start_with(Settings::default(), log).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of [`start`](Self::start).
+    /// Those of [`start`](Self::start), and its panics.
     pub async fn start_with(settings: Settings, log: Log) -> Result<Self, RunError> {
         let prepared = Prepared::new(settings, log).await?;
         let operators = Arc::clone(&prepared.operators);
@@ -114,9 +138,9 @@ impl Broker {
         self.admin_addr
     }
 
-    /// A client of this node that needs no socket: requests do not leave the process, and what is published is copied once
-    /// and then shared by all subscribers in it. Clients and their subscriptions do not keep the node; when it has been
-    /// shut down, they end with an error.
+    /// A client of this node that needs no socket: no request passes one on its way to the node, and what is published is copied
+    /// once and then shared by all subscribers in the process; other nodes get it from this one. Clients and their
+    /// subscriptions do not keep the node; when it has been shut down, they end with an error.
     ///
     /// In everything else it is a client like any other. It counts as a receiver, in PUBSUB and against the limits; it is
     /// closed, with the reason, when the node is fenced or it reads too slowly; and it goes on by itself, where it was or
@@ -126,7 +150,7 @@ impl Broker {
     }
 
     /// As [`client`](Self::client), with settings, and with other nodes of the cluster at which it can go on while this one is
-    /// not in the view.
+    /// not in the view. It connects to this one when both are well; where it has gone on it stays.
     pub fn client_with(&self, others: Vec<Address>, settings: ClientSettings) -> Client {
         let transport = self.transport();
         let this = Address::new(transport.endpoint());
@@ -144,13 +168,16 @@ impl Broker {
         self.operators.readiness()
     }
 
-    /// Waits until the node takes clients: for a member of a cluster, until it is in the view. It can be cancelled and
-    /// called again.
+    /// Waits until the node takes clients: for a member of a cluster, until it is in the view, however long the others take;
+    /// [`readiness`](Self::readiness) says what is missing. It can be cancelled and called again.
     ///
     /// # Errors
     ///
     /// [`RunError::Ended`] if it stops before.
     pub async fn ready(&self) -> Result<(), RunError> {
+        if self.operators.node.is_stopping() {
+            return Err(RunError::Ended);
+        }
         let Some(member) = &self.operators.member else { return Ok(()) };
         let mut port = member.port.subscribe();
         tokio::select! {
@@ -169,6 +196,11 @@ impl Broker {
         self.operators.node.clients()
     }
 
+    /// Tells the node to stop, as [`shutdown`](Self::shutdown) does, without waiting for it; [`ended`](Self::ended) does that.
+    pub fn stop(&self) {
+        self.operators.node.stop();
+    }
+
     /// Waits until the node has ended by itself: because its disk failed, because SHUTDOWN was sent to it, because the
     /// admin port was asked to drain it. It can be cancelled and called again.
     ///
@@ -179,26 +211,28 @@ impl Broker {
         let Some(running) = &mut self.running else { return Ok(()) };
         let ended = running.await;
         self.running = None;
-        // Only a panic ends the task otherwise, and that is told already.
-        ended.unwrap_or(Err(RunError::Ended))
+        ended.unwrap_or_else(|error| {
+            Err(if error.is_panic() { RunError::Panicked(error.to_string()) } else { RunError::RuntimeEnded })
+        })
     }
 
     /// Stops the node as SIGTERM stops the binary: everything that clients have sent is answered, a member leaves its
-    /// cluster and closes its clients spread over the drain time. When this returns, no thread, task, port or open file of
-    /// it is left. Cancelled, it goes on in the background.
+    /// cluster and closes its clients spread over the drain time. When this returns, no task, port or open file of it is left,
+    /// and no thread but a few idle ones that the store's library keeps for all stores of a process. Cancelled, it goes on in the
+    /// background.
     ///
     /// # Errors
     ///
     /// Why it had ended before, or could not end in order.
     pub async fn shutdown(mut self) -> Result<(), RunError> {
-        self.operators.node.stop();
+        self.stop();
         self.ended().await
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.operators.node.stop();
+        self.stop();
     }
 }
 

@@ -43,7 +43,10 @@ impl InProcess {
             CloseReason::Fenced => {
                 io::Error::new(io::ErrorKind::ConnectionRefused, "the node is not in its cluster's view now")
             }
-            reason => io::Error::new(io::ErrorKind::ConnectionRefused, reason.label()),
+            reason => {
+                let text = format!("the node refuses it: {} ({})", reason.meaning(), reason.label());
+                io::Error::new(io::ErrorKind::ConnectionRefused, text)
+            }
         })
     }
 }

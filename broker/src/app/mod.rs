@@ -76,9 +76,15 @@ pub enum RunError {
         "the data folder could not be written; the node stops rather than acknowledge what it cannot keep"
     )]
     DiskFailed,
-    /// The node stopped while it was starting.
-    #[error("the node stopped while it was starting")]
+    /// The node was told to stop before it took clients.
+    #[error("the node was stopped before it took clients")]
     Ended,
+    /// The runtime that the node ran on has ended, and its tasks with it.
+    #[error("the runtime that the node ran on has ended; shut the node down before")]
+    RuntimeEnded,
+    /// A task of the node has ended with a panic, which is a fault of Carillon's.
+    #[error("the node has ended with a panic: {0}")]
+    Panicked(String),
     /// A file that a setting names cannot be used.
     #[error("{setting} {file}: {error}")]
     File {

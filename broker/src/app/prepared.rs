@@ -104,6 +104,7 @@ impl Prepared {
     /// Serves until the node is told to stop, or cannot go on. Nothing of it is left when this returns.
     pub(super) async fn run(self) -> Result<(), RunError> {
         let Self { node, operators, settings, disk, shards, ports, admin, token, .. } = self;
+        let _last_words = LastWords(Arc::clone(&node));
         let member = operators.member.clone();
         let of_recorder = Arc::clone(&operators);
         let recording = tokio::spawn(async move { of_recorder.recorder.run(|| of_recorder.cluster()).await });
@@ -128,6 +129,16 @@ impl Prepared {
         joined?;
         tracing::info!("stopped");
         result
+    }
+}
+
+/// When the runtime ends before the node, this is all that is left to run: without it the shards would serve on, for nobody.
+struct LastWords(Arc<Node>);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.0.stop();
+        self.0.end();
     }
 }
 

@@ -30,8 +30,10 @@ const USERS_KEY: &[u8] = b"users";
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// A file cannot be read.
-    #[error("cannot read {file}: {source}")]
+    #[error("{setting} {file} cannot be read: {source}")]
     Unreadable {
+        /// The setting that names it.
+        setting: &'static str,
         /// The file.
         file: Contents,
         /// What the system said.
@@ -74,11 +76,12 @@ pub(super) fn checked_default(settings: &Settings) -> Result<User, AccessError> 
 pub(super) fn default_user(settings: &Settings) -> Result<User, AccessError> {
     let mut default = User::unrestricted(DEFAULT);
     let Some(file) = &settings.password_file else { return Ok(default) };
-    let password = first_line(file)?;
+    let password = first_line("--password-file", file)?;
     if password.is_empty() {
         return Err(AccessError::NoPassword(file.clone()));
     }
-    let before = match settings.previous_password_file.as_ref().map(first_line) {
+    let before = settings.previous_password_file.as_ref();
+    let before = match before.map(|file| first_line("--previous-password-file", file)) {
         // It is there only while passwords are changed.
         None => Vec::new(),
         Some(Err(AccessError::Unreadable { source, .. })) if source.kind() == io::ErrorKind::NotFound => {
@@ -93,8 +96,9 @@ pub(super) fn default_user(settings: &Settings) -> Result<User, AccessError> {
     Ok(default)
 }
 
-fn first_line(file: &Contents) -> Result<Vec<u8>, AccessError> {
-    let text = file.read().map_err(|source| AccessError::Unreadable { file: file.clone(), source })?;
+fn first_line(setting: &'static str, file: &Contents) -> Result<Vec<u8>, AccessError> {
+    let text =
+        file.read().map_err(|source| AccessError::Unreadable { setting, file: file.clone(), source })?;
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     Ok(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
 }
@@ -275,7 +279,8 @@ impl UserStore for LocalUsers {
 }
 
 fn read(path: &Path) -> Result<Vec<User>, AccessError> {
-    let text = fs::read(path).map_err(|source| AccessError::Unreadable { file: path.into(), source })?;
+    let unreadable = |source| AccessError::Unreadable { setting: "--acl-file", file: path.into(), source };
+    let text = fs::read(path).map_err(unreadable)?;
     parse_file(&text).map_err(|error| AccessError::AclFile { path: path.to_owned(), error })
 }
 

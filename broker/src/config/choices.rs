@@ -4,6 +4,7 @@ use super::{Value, typed::Typed};
 
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LogFormat {
     /// Lines for people.
     Text,
@@ -31,6 +32,7 @@ impl Typed for LogFormat {
 
 /// Whether clients have to show a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TlsClientAuth {
     /// None is asked for.
     No,

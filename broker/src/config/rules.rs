@@ -1,6 +1,6 @@
 //! What settings mean together, and which do not go together.
 
-use super::{Settings, TlsClientAuth};
+use super::{Settings, TABLE, TlsClientAuth, error::told_again};
 
 /// Settings that do not go with each other. It speaks of them as of flags.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,8 +56,16 @@ impl Settings {
         Ok(others as u32 + 1)
     }
 
-    /// Checks the settings against each other.
+    /// Checks each setting, and all against each other.
     pub fn check(&self) -> Result<(), SettingsError> {
+        for row in TABLE {
+            let value = row.get(self);
+            if !row.kind.allows(&value) {
+                let (name, shown) = (row.name, told_again(&row.kind.show(&value)));
+                let text = format!("--{name} '{shown}': allowed is {}", row.kind.allowed());
+                return wrong(std::slice::from_ref(&row.name), text);
+            }
+        }
         self.check_certificates()?;
         self.check_tls()?;
         if self.peer_addr.is_none() {
@@ -142,6 +150,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Kind, Value};
 
     fn check(change: impl FnOnce(&mut Settings)) -> Result<(), String> {
         let mut settings =
@@ -163,6 +172,38 @@ mod tests {
         assert!(check(|settings| settings.lease_ms = 900).unwrap_err().contains("--election-ms 150"));
         assert!(check(|settings| settings.eviction_ms = 2_600).unwrap_err().contains("at least 2750"));
         assert!(check(|settings| settings.eviction_ms = 5_000).unwrap_err().contains("below 5000"));
+    }
+
+    #[test]
+    fn a_program_may_give_what_a_flag_may_and_nothing_else() {
+        let wrong = |change: fn(Settings) -> Settings, says: &str| {
+            let error = change(Settings::default()).check().expect_err(says).to_string();
+            assert!(error.contains(says), "{error}");
+        };
+        wrong(|settings| settings.shards(0), "--shards '0': allowed is a whole number from 1 to 64");
+        wrong(|settings| settings.shards(255), "--shards '255'");
+        wrong(|settings| settings.election_ms(u64::MAX), "--election-ms");
+        wrong(|settings| settings.payload_bytes_max(0_u64), "--payload-bytes-max '0'");
+        wrong(|settings| settings.clients_max(0_usize), "--clients-max");
+        wrong(|settings| settings.name(""), "--name");
+        wrong(|settings| settings.name("two lines\n"), "--name");
+        wrong(|settings| settings.log_level("bogus!!"), "--log-level");
+        wrong(|settings| settings.peers(["not an address"]), "--peers");
+        wrong(|settings| settings.advertise_addr("x"), "--advertise-addr");
+        wrong(|settings| settings.data_dir(""), "--data-dir");
+        wrong(|settings| settings.recent_ms(0_u64), "--recent-ms");
+        wrong(|settings| settings.expect(0_u32), "--expect");
+        for row in TABLE {
+            let (Kind::Number { min, max } | Kind::Bytes { min, max }) = row.kind else { continue };
+            for number in [min.wrapping_sub(1), max.wrapping_add(1)] {
+                let mut settings = Settings::default();
+                // What is beyond the field's type cannot be given at all.
+                if row.set(&mut settings, Value::Number(number)) {
+                    let error = settings.check().expect_err(row.name).to_string();
+                    assert!(error.starts_with(&format!("--{} ", row.name)), "{error}");
+                }
+            }
+        }
     }
 
     #[test]

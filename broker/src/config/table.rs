@@ -49,7 +49,7 @@ settings! {
         group: Group::Clients,
         kind: Kind::Bool,
     }
-    /// PEM file with the certificate, and those between it and its authority. It is read again when it changes.
+    /// PEM file with the certificate, and those between it and its authority. The binary reads it again when it changes.
     tls_cert_file: Option<Contents> = None, {
         group: Group::Clients,
         kind: Kind::Path,
@@ -115,7 +115,7 @@ settings! {
         is_live: true,
         redis: Some(OUTBOX_LIMIT),
     }
-    /// Bytes that may wait for one client for --outbox-soft-s before it is closed; 0 for no limit.
+    /// Bytes that may wait for one client for `--outbox-soft-s` before it is closed; 0 for no limit.
     outbox_soft_bytes: u64 = 8 * MIB, {
         group: Group::Limits,
         kind: Kind::Bytes { min: 0, max: TIB },
@@ -123,7 +123,7 @@ settings! {
         is_live: true,
         redis: Some(OUTBOX_LIMIT),
     }
-    /// Seconds for which more than --outbox-soft-bytes may wait for one client.
+    /// Seconds for which more than `--outbox-soft-bytes` may wait for one client.
     outbox_soft_s: u64 = 60, {
         group: Group::Limits,
         kind: Kind::Number { min: 0, max: S_MAX },
@@ -276,7 +276,7 @@ settings! {
         group: Group::Cluster,
         kind: Kind::Addr,
     }
-    /// Host and port under which other nodes reach this one; --peer-addr if not given.
+    /// Host and port under which other nodes reach this one; `--peer-addr` if not given.
     advertise_addr: Option<String> = None, {
         group: Group::Cluster,
         kind: Kind::Text(HOST_PORT),
@@ -287,7 +287,7 @@ settings! {
         group: Group::Cluster,
         kind: Kind::List(PEERS),
     }
-    /// Nodes that have to be there before a cluster is formed; those in --peers and this one if not given.
+    /// Nodes that have to be there before a cluster is formed; those in `--peers` and this one if not given.
     expect: Option<u32> = None, {
         group: Group::Cluster,
         kind: Kind::Number { min: 1, max: 64 },
@@ -302,7 +302,7 @@ settings! {
         group: Group::Cluster,
         kind: Kind::Path,
     }
-    /// PEM file with this node's certificate, for client and server use. It is read again when it changes, for new links.
+    /// PEM file with this node's certificate, for client and server use. The binary reads it again when it changes, for new links.
     peer_cert_file: Option<Contents> = None, {
         group: Group::Cluster,
         kind: Kind::Path,
@@ -346,7 +346,7 @@ settings! {
         kind: Kind::Number { min: 4, max: MS_MAX },
     }
     /// Bytes of messages that a node may leave unacknowledged before publishers have to wait for it. Multiply what is
-    /// published in a second by --eviction-ms: no publisher waits while a dead node is voted out. Each node keeps
+    /// published in a second by `--eviction-ms`: no publisher waits while a dead node is voted out. Each node keeps
     /// twice as much of the recent messages of every other.
     unacked_bytes_max: u64 = 32 * MIB, {
         group: Group::Cluster,

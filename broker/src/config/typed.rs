@@ -13,7 +13,13 @@ pub(super) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// What becomes the value of a setting of type `T`.
+/// What becomes the value of a setting of type `T`: a number of that type, which one without a suffix is; for an address
+/// `([127, 0, 0, 1], 6379)` or what `text.parse()?` makes of a text; texts and paths of any kind; for a list all that can be gone
+/// through; for an `Option` what is in it.
+#[diagnostic::on_unimplemented(
+    message = "a setting of type `{T}` cannot be made of `{Self}`",
+    note = "an address is ([127, 0, 0, 1], 6379) or \"127.0.0.1:6379\".parse()?, and a number has the type of the setting's field"
+)]
 pub trait IntoSetting<T> {
     /// Makes it one.
     fn into_setting(self) -> T;

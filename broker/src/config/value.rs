@@ -108,6 +108,19 @@ impl Kind {
         })
     }
 
+    /// Whether a value is one of this kind, for those that a program has given: [`parse`](Self::parse) gives no other.
+    pub(super) fn allows(&self, value: &Value) -> bool {
+        match (self, value) {
+            (_, Value::Unset | Value::Hidden(_)) | (Self::Bool, Value::Bool(_)) => true,
+            (Self::Number { min, max } | Self::Bytes { min, max }, Value::Number(number)) => {
+                (min..=max).contains(&number)
+            }
+            (Self::List(form), Value::List(texts)) => texts.iter().all(|text| (form.is_right)(text)),
+            (_, Value::Text(text)) => self.parse(&Given::Text(text.clone())).is_some(),
+            _ => false,
+        }
+    }
+
     /// What is allowed, for whoever gave something else.
     pub fn allowed(&self) -> String {
         match self {

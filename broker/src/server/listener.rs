@@ -30,7 +30,7 @@ const BACKLOG: i32 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// A TCP address.
-    #[error("cannot listen on {addr}: {source}; is another server running there?")]
+    #[error("cannot listen on {addr}: {source}{}", crate::bind::advice(source))]
     Tcp {
         /// The address asked for.
         addr: SocketAddr,

@@ -4,7 +4,7 @@
 //! It is a [`Driver`] of [`socketioxide_redis`], so rooms, acknowledgements and remote sockets are what its adapter makes of
 //! them, and instances with this driver and with that of redis-rs can be mixed. What it adds is the [`Client`]: it
 //! goes on at another node when one dies, with each message once and in order, and where that cannot be, it says so: see
-//! [`on_gap`](CarillonDriver::on_gap).
+//! [`on_gap`](CarillonDriver::on_gap) and [`on_end`](CarillonDriver::on_end).
 //!
 //! ```no_run
 //! use carillon_client::Client;
@@ -37,12 +37,15 @@ use std::{
     },
 };
 
-use carillon_client::{Client, ClientError, Event, Gap, SlowReader, Subscription, Value};
+use carillon_client::{Client, ClientError, Event, Gap, SlowReader, Subscription};
 use socketioxide_redis::{
     CustomRedisAdapter,
     drivers::{ChanItem, Driver, MessageStream},
 };
 use tokio::{sync::mpsc, task::AbortHandle};
+
+/// The crate whose adapter this is a driver of, in the version that it is one of.
+pub use socketioxide_redis;
 
 /// The adapter of [`socketioxide_redis`] with this driver.
 pub type CarillonAdapter<E> = CustomRedisAdapter<E, CarillonDriver>;
@@ -53,9 +56,11 @@ pub struct CarillonDriver {
     client: Client,
     shared: Arc<Shared>,
     on_gap: Arc<OnGap>,
+    on_end: Arc<OnEnd>,
 }
 
 type OnGap = dyn Fn(&str, &Gap) + Send + Sync;
+type OnEnd = dyn Fn(&str, &ClientError) + Send + Sync;
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -71,7 +76,10 @@ impl CarillonDriver {
             let (since, until, cause) = (gap.since, gap.until, &gap.cause);
             tracing::warn!(channel, ?since, ?until, %cause, "messages of other instances may be missing");
         };
-        Self { client, shared: Arc::default(), on_gap: Arc::new(on_gap) }
+        let on_end = |channel: &str, error: &ClientError| {
+            tracing::error!(channel, %error, "this instance hears nothing more of the others");
+        };
+        Self { client, shared: Arc::default(), on_gap: Arc::new(on_gap), on_end: Arc::new(on_end) }
     }
 
     /// Calls this, instead of logging, whenever messages of other instances may be missing: broadcasts that the sockets of
@@ -80,6 +88,15 @@ impl CarillonDriver {
     #[must_use]
     pub fn on_gap(mut self, on_gap: impl Fn(&str, &Gap) + Send + Sync + 'static) -> Self {
         self.on_gap = Arc::new(on_gap);
+        self
+    }
+
+    /// Calls this, instead of logging, when a subscription has ended with an error: this instance hears nothing more of the others
+    /// in this channel, until it is started again. That happens when servers refuse the client's credentials or rights, and when
+    /// the node in this process was stopped and the client knows no other. Ending the process is a good answer.
+    #[must_use]
+    pub fn on_end(mut self, on_end: impl Fn(&str, &ClientError) + Send + Sync + 'static) -> Self {
+        self.on_end = Arc::new(on_end);
         self
     }
 
@@ -113,10 +130,7 @@ impl CarillonDriver {
                 }
                 Some(Ok(_)) => {}
                 // The adapter's stream ends with this, and with it what the instance hears of the others.
-                Some(Err(error)) => {
-                    tracing::error!(channel, %error, "this instance hears nothing more of the others");
-                    return;
-                }
+                Some(Err(error)) => return (self.on_end)(&channel, &error),
                 None => return,
             }
         }
@@ -164,13 +178,8 @@ impl Driver for CarillonDriver {
     }
 
     async fn num_serv(&self, channel: &str) -> Result<u16, ClientError> {
-        match self.client.request(["pubsub", "numsub", channel]).await? {
-            Value::Array(items) => match items.get(1) {
-                Some(Value::Integer(count)) => Ok(u16::try_from(*count).unwrap_or(u16::MAX)),
-                _ => Ok(0),
-            },
-            _ => Ok(0),
-        }
+        let count = self.client.subscribers(channel).await?;
+        Ok(u16::try_from(count).unwrap_or(u16::MAX))
     }
 }
 

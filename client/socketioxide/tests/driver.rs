@@ -70,3 +70,20 @@ async fn what_may_be_missing_is_told_by_channel() {
     assert_eq!(next(&mut heard).await.1, b"2");
     broker.shutdown().await.expect("ends in order");
 }
+
+#[tokio::test]
+async fn an_instance_that_is_deaf_for_good_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let broker = start(folder.path(), ([127, 0, 0, 1], 0).into()).await;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let driver = CarillonDriver::new(broker.client()).on_end(move |channel, error| {
+        let _ = tell.send((channel.to_owned(), error.to_string()));
+    });
+    let mut heard = driver.subscribe("c".to_owned(), 16).await.expect("subscribes");
+    broker.shutdown().await.expect("ends in order");
+    let (channel, error) =
+        tokio::time::timeout(PATIENCE, told.recv()).await.expect("in time").expect("an end");
+    assert_eq!(channel, "c");
+    assert!(error.contains("has ended"), "{error}");
+    assert!(heard.next().await.is_none());
+}

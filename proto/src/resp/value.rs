@@ -39,6 +39,7 @@ pub enum Value {
 
 /// Bytes that are not RESP.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ValueError {
     /// A value begins with a byte that begins no value.
     #[error("unknown RESP type byte 0x{0:02x}")]

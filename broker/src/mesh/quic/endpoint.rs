@@ -67,7 +67,7 @@ impl EndpointKeys {
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// The address.
-    #[error("cannot listen for peers on {addr}/udp: {source}; is another node running there?")]
+    #[error("cannot listen for peers on {addr}/udp: {source}{}", crate::bind::advice(source))]
     Bind {
         /// The address asked for.
         addr: SocketAddr,

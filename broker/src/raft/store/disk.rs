@@ -38,8 +38,11 @@ pub(super) const BATCH_KEY: &[u8] = b"batch";
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
-    /// Another process uses it.
-    #[error("the data folder {} is in use by another node; give this one another --data-dir", .0.display())]
+    /// A node uses it, of another process or of this one.
+    #[error(
+        "the data folder {} is in use by a node; give this one another --data-dir, or wait until that one has ended",
+        .0.display()
+    )]
     InUse(PathBuf),
     /// It was written by another version.
     #[error("the data folder {} has format {found:?}; this version reads format {FORMAT} only", path.display())]
