@@ -109,6 +109,12 @@ pub enum ClientError {
         /// The bound.
         bytes_max: usize,
     },
+    /// So many connections were lost and made again that nobody has read about that nobody will.
+    #[error("{events_max} lost and new connections were told and not read; the subscription has ended")]
+    Unread {
+        /// The bound.
+        events_max: usize,
+    },
     /// The runtime that the client ran on has ended, or is ending.
     #[error("the runtime that the client ran on has ended")]
     Stopped,

@@ -16,6 +16,9 @@ use crate::{ClientError, Event, Gap, GapCause, Message};
 /// What a waiting message costs beside its bytes, so that empty ones are bounded too.
 const OVERHEAD_BYTES: usize = 256;
 
+/// Events that are no messages may wait in such a number: two thousand reconnections of which nobody has taken notice.
+const EVENTS_MAX: usize = 4096;
+
 /// What happens to messages for a subscription that is not read fast enough.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -37,6 +40,9 @@ pub(crate) struct Outlet {
     room: Arc<Semaphore>,
     bytes_max: u32,
     policy: SlowReader,
+    /// Counts, by who else holds it, the events that wait and are no messages.
+    events: Arc<()>,
+    has_ended: bool,
     /// Counts what is dropped while it is the last that was queued.
     dropped: Option<Arc<Mutex<Dropped>>>,
 }
@@ -53,10 +59,17 @@ enum Item {
     /// With the room that it takes.
     Event {
         event: Event,
-        _room: Option<OwnedSemaphorePermit>,
+        _held: Held,
     },
     Dropped(Arc<Mutex<Dropped>>),
     End(ClientError),
+}
+
+/// What an event that waits takes from the bounds.
+#[derive(Debug)]
+enum Held {
+    Room { _permit: OwnedSemaphorePermit },
+    Place { _counted: Arc<()> },
 }
 
 #[derive(Debug)]
@@ -79,16 +92,19 @@ pub(crate) enum Pushed {
 
 pub(crate) fn outlet(bytes_max: usize, policy: SlowReader) -> (Outlet, Inlet) {
     let bytes_max = u32::try_from(bytes_max.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
-    // Not bounded by itself: messages hold their share of the room, and other events are as few as reconnections.
+    // Not bounded by itself: messages hold their share of the room, and other events are counted.
     let (items, read) = mpsc::unbounded_channel();
     let room = Arc::new(Semaphore::new(bytes_max as usize));
-    (Outlet { items, room, bytes_max, policy, dropped: None }, Inlet { items: read, has_ended: false })
+    (
+        Outlet { items, room, bytes_max, policy, events: Arc::new(()), has_ended: false, dropped: None },
+        Inlet { items: read, has_ended: false },
+    )
 }
 
 impl Outlet {
     /// Queues a message, or does with it what the policy says.
     pub(crate) fn push(&mut self, message: Message) -> Pushed {
-        if self.items.is_closed() {
+        if self.has_ended || self.items.is_closed() {
             return Pushed::Ended;
         }
         match Arc::clone(&self.room).try_acquire_many_owned(self.weight(&message)) {
@@ -122,17 +138,27 @@ impl Outlet {
     /// Queues a message for which there is room.
     pub(crate) fn push_with(&mut self, message: Message, room: OwnedSemaphorePermit) {
         self.dropped = None;
-        let _ = self.items.send(Item::Event { event: Event::Message(message), _room: Some(room) });
+        let _ = self
+            .items
+            .send(Item::Event { event: Event::Message(message), _held: Held::Room { _permit: room } });
     }
 
-    /// Queues what is no message.
+    /// Queues what is no message. When too much of that waits, the subscription ends: nobody reads it.
     pub(crate) fn tell(&mut self, event: Event) {
+        if self.has_ended {
+            return;
+        }
+        if Arc::strong_count(&self.events) > EVENTS_MAX {
+            return self.end(ClientError::Unread { events_max: EVENTS_MAX });
+        }
         self.dropped = None;
-        let _ = self.items.send(Item::Event { event, _room: None });
+        let held = Held::Place { _counted: Arc::clone(&self.events) };
+        let _ = self.items.send(Item::Event { event, _held: held });
     }
 
     /// Ends the subscription behind what is queued.
     pub(crate) fn end(&mut self, error: ClientError) {
+        self.has_ended = true;
         let _ = self.items.send(Item::End(error));
     }
 
@@ -235,6 +261,24 @@ mod tests {
         let Some(Ok(Event::Gap(gap))) = read(&mut inlet) else { panic!("a gap is here") };
         assert!(matches!(gap.cause, GapCause::Overflow { dropped: 3 }), "{gap:?}");
         assert!(matches!(read(&mut inlet), Some(Ok(Event::Message(_)))));
+    }
+
+    #[test]
+    fn what_nobody_reads_for_very_long_ends() {
+        let (mut outlet, mut inlet) = outlet(1000, SlowReader::Block);
+        for _ in 0..3 * EVENTS_MAX {
+            outlet.tell(Event::Resumed);
+            assert!(matches!(read(&mut inlet), Some(Ok(Event::Resumed))), "who reads gets all");
+        }
+        for _ in 0..3 * EVENTS_MAX {
+            outlet.tell(Event::Resumed);
+        }
+        assert!(matches!(outlet.push(message(1)), Pushed::Ended));
+        for _ in 0..EVENTS_MAX {
+            assert!(matches!(read(&mut inlet), Some(Ok(Event::Resumed))));
+        }
+        assert!(matches!(read(&mut inlet), Some(Err(ClientError::Unread { events_max: EVENTS_MAX }))));
+        assert!(read(&mut inlet).is_none());
     }
 
     #[test]

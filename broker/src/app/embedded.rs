@@ -186,7 +186,25 @@ impl Broker {
         }
     }
 
-    /// How the node is, as the admin port's `/status` tells it.
+    /// How the node is, as the admin port's `/status` tells it. What stays as it is from version to version, while other keys come
+    /// and go:
+    ///
+    /// | key | what |
+    /// |---|---|
+    /// | `name`, `version` | texts |
+    /// | `condition`, `reason` | `joining`, `entering`, `serving` or `draining`; and for the first two what it waits for |
+    /// | `in_view` | whether it takes clients |
+    /// | `clients` | how many are connected |
+    ///
+    /// and of a member of a cluster:
+    ///
+    /// | key | what |
+    /// |---|---|
+    /// | `node`, `leader` | its id, and the leader's; `null` for none |
+    /// | `role` | `leader`, `follower`, `candidate`, `learner`, or `none` before it is a member |
+    /// | `epoch`, `term` | of the view, and of Raft |
+    /// | `lease_ms_left` | milliseconds for which it may serve without hearing from the majority |
+    /// | `members` | a list: `id`, `name`, `addr`, `in_view`, `voter`, `link_up`, `rtt_us` (microseconds of a round trip there, `null` without a link), `lag` (messages that it has not acknowledged) |
     pub async fn status(&self) -> Value {
         self.operators.status().await
     }
