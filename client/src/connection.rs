@@ -123,13 +123,13 @@ impl Connection {
         let opening = async {
             let mut socket = match transport.open(&endpoint).await {
                 Ok(socket) => socket,
-                Err(source) if has_ended(&source) => {
+                Err(error) if has_ended(&error) => {
                     return Err(ConnectError::ServerEnded { endpoint: endpoint.clone() });
                 }
-                Err(source) if is_tls(&source) => {
-                    return Err(ConnectError::Tls { endpoint: endpoint.clone(), source });
+                Err(error) if is_tls(&error) => {
+                    return Err(ConnectError::Tls { endpoint: endpoint.clone(), error });
                 }
-                Err(source) => return Err(ConnectError::Unreachable { endpoint: endpoint.clone(), source }),
+                Err(error) => return Err(ConnectError::Unreachable { endpoint: endpoint.clone(), error }),
             };
             let mut input = BytesMut::new();
             let protocol = handshake::greet(&mut socket, &mut input, address).await?;

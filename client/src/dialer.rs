@@ -157,7 +157,7 @@ impl Dialer {
                 self.transport.resolve(&address.endpoint),
             );
             let nowhere =
-                |source| Some(ConnectError::Unreachable { endpoint: address.endpoint.clone(), source });
+                |error| Some(ConnectError::Unreachable { endpoint: address.endpoint.clone(), error });
             match resolved.await {
                 Ok(Ok(endpoints)) if endpoints.is_empty() => {
                     unresolved = nowhere(io::Error::other("the name has no addresses"));
@@ -187,7 +187,7 @@ impl Dialer {
 
     fn panicked(&self, panic: tokio::task::JoinError) -> Option<Failed> {
         let endpoint = self.addresses.first()?.endpoint.clone();
-        Some(ConnectError::Unreachable { endpoint, source: io::Error::other(panic) }.into())
+        Some(ConnectError::Unreachable { endpoint, error: io::Error::other(panic) }.into())
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<String, u32>> {
@@ -215,7 +215,7 @@ mod tests {
     fn trying_again_is_of_no_use_only_if_it_is_of_no_use_everywhere() {
         let endpoint = || Endpoint::InProcess("a".into());
         let away =
-            || ConnectError::Unreachable { endpoint: endpoint(), source: io::ErrorKind::TimedOut.into() };
+            || ConnectError::Unreachable { endpoint: endpoint(), error: io::ErrorKind::TimedOut.into() };
         let ended = || ConnectError::ServerEnded { endpoint: endpoint() };
         let wrong = || ConnectError::PasswordNeeded { endpoint: endpoint(), reply: "NOAUTH".into() };
         let both = |one: ConnectError, other: ConnectError| Failed::from(one).and(other.into());

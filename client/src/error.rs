@@ -1,4 +1,5 @@
-//! What can go wrong, each with its data and what to do about it.
+//! What can go wrong, each with its data and what to do about it. The text of an error says all of it, so none has a `source`:
+//! whoever prints a chain would tell it twice.
 
 use std::{io, sync::Arc, time::Duration, time::SystemTime};
 
@@ -25,12 +26,12 @@ pub enum ConnectError {
     #[error("there is no server to connect to: the client was given no address")]
     NoAddress,
     /// Nothing accepts connections there.
-    #[error("cannot connect to {endpoint}: {source}{}", advice(endpoint))]
+    #[error("cannot connect to {endpoint}: {error}{}", advice(endpoint))]
     Unreachable {
         /// Where to.
         endpoint: Endpoint,
         /// What the system says.
-        source: io::Error,
+        error: io::Error,
     },
     /// It took longer than [`connect_time_max`](crate::ConnectionSettings::connect_time_max).
     #[error(
@@ -43,32 +44,32 @@ pub enum ConnectError {
         after: Duration,
     },
     /// The connection was accepted and then ended.
-    #[error("{endpoint} ended the connection before it greeted: {source}; its log should say why")]
+    #[error("{endpoint} ended the connection before it greeted: {error}; its log should say why")]
     Ended {
         /// Who.
         endpoint: Endpoint,
         /// What the system says.
-        source: io::Error,
+        error: io::Error,
     },
     /// Something else than a Redis-compatible server answers.
     #[error(
-        "{endpoint} does not speak Redis's protocol: {source}; check the address, and whether it wants TLS"
+        "{endpoint} does not speak Redis's protocol: {error}; check the address, and whether it wants TLS"
     )]
     NotRedis {
         /// Who.
         endpoint: Endpoint,
         /// What is wrong with the answer.
-        source: ValueError,
+        error: ValueError,
     },
     /// TLS was not agreed on: the server's certificate is not trusted or for another name, or the port speaks no TLS.
     #[error(
-        "no TLS with {endpoint}: {source}; check the authorities that are trusted, the name, and that the port speaks TLS"
+        "no TLS with {endpoint}: {error}; check the authorities that are trusted, the name, and that the port speaks TLS"
     )]
     Tls {
         /// Who.
         endpoint: Endpoint,
         /// What is wrong.
-        source: io::Error,
+        error: io::Error,
     },
     /// The server has ended for good: a node in this process that was stopped.
     #[error("{endpoint} has ended and does not come back")]
@@ -165,7 +166,7 @@ pub enum LossCause {
     SubscriberTooSlow(Duration),
     /// What was received is not RESP, or above a bound.
     #[error("the server sent something that cannot be read: {0}")]
-    Protocol(#[from] ValueError),
+    Protocol(ValueError),
     /// A value that nothing asked for.
     #[error("the server sent something unexpected: {0}")]
     Unexpected(String),
@@ -175,6 +176,12 @@ pub enum LossCause {
     /// The runtime that the connection ran on has ended.
     #[error("the runtime it ran on has ended")]
     Stopped,
+}
+
+impl From<ValueError> for LossCause {
+    fn from(error: ValueError) -> Self {
+        Self::Protocol(error)
+    }
 }
 
 /// Why a request has no result.

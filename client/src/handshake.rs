@@ -84,17 +84,17 @@ impl Greeting<'_> {
                 }
                 Ok(None) if self.input.len() <= ANSWER_BYTES_MAX => {}
                 Ok(None) => {
-                    let source = io::Error::other("it sends without end");
-                    return Err(ConnectError::Ended { endpoint: endpoint(), source });
+                    let error = io::Error::other("it sends without end");
+                    return Err(ConnectError::Ended { endpoint: endpoint(), error });
                 }
-                Err(source) => return Err(ConnectError::NotRedis { endpoint: endpoint(), source }),
+                Err(error) => return Err(ConnectError::NotRedis { endpoint: endpoint(), error }),
             }
             let ended = match self.socket.reader.read(self.input, &mut pieces).await {
                 Ok(0) => written.as_ref().err().map_or(io::ErrorKind::UnexpectedEof, io::Error::kind).into(),
                 Ok(_) => continue,
                 Err(error) => error,
             };
-            return Err(ConnectError::Ended { endpoint: endpoint(), source: ended });
+            return Err(ConnectError::Ended { endpoint: endpoint(), error: ended });
         }
     }
 
