@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use carillon_cluster_tests::kube::{
     manifest::Manifests,
-    render::{Kustomize, helm, helm_refuses},
+    render::{Kustomize, helm, helm_refused, helm_refuses},
 };
 use serde_json::{Value, json};
 
 /// What the overlay three-zones changes.
 const ZONES: &str = "spread.zones=DoNotSchedule,spread.hosts=DoNotSchedule,spread.zonesMin=3";
 
+type Objects = BTreeMap<(String, String), Value>;
+
 /// Objects by kind and name, with what may be written in two ways brought to one.
-fn by_name(objects: Vec<Value>) -> BTreeMap<(String, String), Value> {
+fn by_name(objects: Vec<Value>) -> Objects {
     let key = |object: &Value, field: &str| object[field].as_str().expect("a text").to_owned();
     let entry = |mut object: Value| {
         let (kind, name) = (key(&object, "kind"), key(&object["metadata"], "name"));
@@ -88,8 +90,10 @@ fn the_chart_renders_what_the_overlay_for_three_zones_renders() {
 fn the_chart_renders_what_all_components_together_render() {
     let tls = "tls.secret=carillon-tls,tls.issuer.name=carillon";
     let args = ["--set", ZONES, "--set", tls, "--set", "monitoring.enabled=true"];
-    let components = ["tls", "monitoring", "three-zones"].map(|name| format!("../components/{name}"));
-    let own = json!({"resources": ["../overlays/three"], "components": components}).to_string();
+    let components = ["tls", "monitoring", "three-zones"]
+        .map(|name| format!("../carillon/deploy/kustomize/components/{name}"));
+    let own = json!({"resources": ["../carillon/deploy/kustomize/overlays/three"], "components": components})
+        .to_string();
     compare(|kustomize| kustomize.own(&own), &args);
 }
 
@@ -98,18 +102,21 @@ fn the_overlays_that_the_readme_shows_are_rendered() {
     let readme = deployed("README.md");
     let blocks = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
     let overlays: Vec<&str> = blocks.filter(|block| block.starts_with("resources:")).collect();
-    assert_eq!(overlays.len(), 2, "{overlays:?}");
     let kustomize = Kustomize::default();
-    let rendered = overlays.into_iter().map(|text| {
-        let here = text.replace("../carillon/deploy/kustomize/", "../");
-        by_name(kustomize.own(&here))
-    });
-    let [named, combined] = rendered.collect::<Vec<_>>().try_into().expect("two");
-    let set = &named[&("StatefulSet".to_owned(), "carillon".to_owned())];
-    let image = &set["spec"]["template"]["spec"]["containers"][0]["image"];
-    assert_eq!(image, "registry.example/carillon:0.1.0");
-    for kind in ["StatefulSet", "Certificate", "ServiceMonitor"] {
-        assert!(combined.contains_key(&(kind.to_owned(), "carillon".to_owned())), "no {kind}");
+    let rendered = overlays.iter().map(|text| by_name(kustomize.own(text)));
+    let [named, combined, chat] = &rendered.collect::<Vec<_>>()[..] else { panic!("three: {overlays:?}") };
+    let find = |objects: &Objects, kind: &str| objects[&(kind.to_owned(), "carillon".to_owned())].clone();
+    let set = find(named, "StatefulSet");
+    assert_eq!(set["spec"]["template"]["spec"]["containers"][0]["image"], "registry.example/carillon:0.1.0");
+    assert_eq!(set["metadata"]["namespace"], "app");
+    assert_eq!(find(combined, "StatefulSet")["spec"]["replicas"], 5);
+    assert_eq!(find(combined, "Certificate")["spec"]["issuerRef"]["name"], "internal");
+    assert_eq!(find(combined, "ServiceMonitor")["metadata"]["labels"]["release"], "prometheus");
+    let clients = find(combined, "NetworkPolicy")["spec"]["ingress"][0]["from"].clone();
+    assert_eq!(clients.as_array().map(Vec::len), Some(2), "{clients}");
+    let chat = serde_json::to_string(&chat[&("Deployment".to_owned(), "chat".to_owned())]).expect("JSON");
+    for part in ["registry.example/carillon-chat:0.1.0", "REDIS_TLS_CA_FILE"] {
+        assert!(chat.contains(part), "no {part} in {chat}");
     }
 }
 
@@ -194,6 +201,34 @@ fn the_chart_makes_a_secret_and_uses_one_that_is_there() {
     assert!(text.contains(r#""secretName":"ours""#), "{text}");
 }
 
+/// What was installed with five and is scaled down does not wait for five any more.
+#[test]
+fn the_chart_takes_a_scale_down_below_what_a_new_cluster_waits_for() {
+    let scaled = ["--set", "replicas=3,expect=5"];
+    assert!(helm_refuses(&scaled).is_some());
+    let upgraded = by_name(helm("carillon", &[&scaled[..], &["--is-upgrade"]].concat()));
+    assert_eq!(upgraded[&("StatefulSet".to_owned(), "carillon".to_owned())]["spec"]["replicas"], 3);
+}
+
+#[test]
+fn the_charts_names_are_such_as_services_may_have() {
+    assert!(by_name(helm("my.bells", &[])).contains_key(&("Service".into(), "my-bells".into())));
+    let refused = helm_refused("1bell", &[]).expect("a Service's name begins with a letter");
+    assert!(refused.contains("has to begin with a letter"), "{refused}");
+}
+
+#[test]
+fn the_charts_dashboards_and_listeners_are_told_apart() {
+    let set = "monitoring.enabled=true,listen=[::],podSecurityContext.runAsUser=null";
+    let objects = by_name(helm("bells", &["--set", set]));
+    let text = serde_json::to_string(&objects[&("ConfigMap".to_owned(), "bells-dashboard".to_owned())]);
+    assert!(text.expect("JSON").contains(r#"\"uid\": \"bells\""#));
+    let file = &objects[&("ConfigMap".to_owned(), "bells".to_owned())]["data"]["carillon.toml"];
+    assert!(file.as_str().expect("a text").contains("client-addr = \"[::]:6379\""), "{file}");
+    let pod = &objects[&("StatefulSet".to_owned(), "bells".to_owned())]["spec"]["template"]["spec"];
+    assert!(pod["securityContext"].get("runAsUser").is_none(), "{pod}");
+}
+
 #[test]
 fn the_chart_refuses_what_cannot_work() {
     for (args, says) in [
@@ -207,7 +242,17 @@ fn the_chart_refuses_what_cannot_work() {
         ("settings.shards=100", "64"),
         ("settings.outbox-bytes-max=much", "does not match pattern"),
         ("settings.log-format=xml", "value must be one of"),
+        ("settings.outbox-bytes-max=5XB", "does not match pattern"),
         ("tls.issuer.name=ours", "tls.secret has to say where"),
+        ("tls.secret=Foo_Bar", "does not match pattern"),
+        ("secret.existing=ours,secret.password=new", "secret.existing is used as it is"),
+        ("spread.zonesMin=3", "only with spread.zones"),
+        ("image.repository=registry.example/carillon:0.1.0", "image.repository has a tag"),
+        ("networkPolicy.clients=null", "missing property 'clients'"),
+        ("resources.limts.memory=1Gi", "additional properties 'limts' not allowed"),
+        ("resources.limits.memory=1gb", "does not match pattern"),
+        ("podAnnotations.a=1", "got number, want string"),
+        ("extraVolumes[0].name=data", "not"),
     ] {
         let refused = helm_refuses(&["--set", args]).unwrap_or_else(|| panic!("{args} was taken"));
         assert!(refused.contains(says), "{args}: {refused}");

@@ -155,6 +155,8 @@ fn of_cluster(cluster: &ClusterNode) -> Vec<Metric> {
     let links: Vec<_> = state
         .members
         .iter()
+        // Who was scaled away stays a member for a while, and is not missed.
+        .filter(|(node, _)| state.view.members.contains_key(node) || role.voters.contains(node))
         .filter(|(node, _)| **node != me)
         .map(|(node, member)| (vec![("peer", member.name.clone())], cluster.links.get(*node)))
         .collect();
@@ -188,7 +190,12 @@ fn of_cluster(cluster: &ClusterNode) -> Vec<Metric> {
         ),
         Metric::counter("elections_won", "Terms in which this node has led", count(&counters.elections_won)),
         Metric::counter("links_lost", "Links to other nodes that broke", count(&counters.links_lost)),
-        Metric::family("link_up", "1 for each other member to which there is a link", Kind::Gauge, up),
+        Metric::family(
+            "link_up",
+            "1 for each other node of the view or with a vote to which there is a link",
+            Kind::Gauge,
+            up,
+        ),
         Metric::family("link_round_trip_seconds", "Round-trip time of each link", Kind::Gauge, round_trips),
     ]
 }

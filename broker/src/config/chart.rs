@@ -44,7 +44,7 @@ fn schema_of(kind: Kind) -> String {
             format!(r#"{{ "type": "integer", "minimum": {min}, "maximum": {max} }}"#)
         }
         Kind::Bytes { min, max } => format!(
-            r#"{{ "type": ["integer", "string"], "minimum": {min}, "maximum": {max}, "pattern": "^[0-9]+[A-Za-z]*$" }}"#
+            r#"{{ "type": ["integer", "string"], "minimum": {min}, "maximum": {max}, "pattern": "^[0-9]+([kKmMgG]?[bB]?|[kKmMgGtT][iI][bB])$" }}"#
         ),
         Kind::Choice(words) => format!("{{ \"enum\": {words:?} }}"),
         Kind::Addr | Kind::Path | Kind::Text(_) => r#"{ "type": "string" }"#.to_owned(),

@@ -48,6 +48,8 @@ pub struct Spread {
     pub when_unsatisfiable: String,
     pub label_selector: Selector,
     pub min_domains: Option<usize>,
+    /// `Honor`: hosts that take no pods do not count; else all do. Cordoned is the only taint here.
+    pub node_taints_policy: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

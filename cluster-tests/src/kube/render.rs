@@ -49,7 +49,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A copy of `deploy/kustomize` with a Secret of its own, as a user has it after `secrets.sh`.
+/// A copy of what the repository has for kustomize, with a Secret of its own, as a user has it after `secrets.sh`; and room
+/// beside it for an overlay of the user's own.
 #[derive(Debug)]
 pub struct Kustomize {
     folder: TempDir,
@@ -57,37 +58,37 @@ pub struct Kustomize {
 
 impl Default for Kustomize {
     fn default() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        copy(&root().join("deploy/kustomize"), folder.path());
+        let kustomize = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        for part in ["kustomize", "examples/kubernetes-chat"] {
+            copy(
+                &root().join("deploy").join(part),
+                &kustomize.folder.path().join("carillon/deploy").join(part),
+            );
+        }
         // Whoever works on the project may have made secrets.
-        let _ = fs::remove_dir_all(folder.path().join("base/secrets"));
-        output(&mut Command::new(folder.path().join("secrets.sh")));
-        Self { folder }
+        let _ = fs::remove_dir_all(kustomize.folder().join("base/secrets"));
+        output(&mut Command::new(kustomize.folder().join("secrets.sh")));
+        kustomize
     }
 }
 
 impl Kustomize {
-    /// Where it is.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    /// Where `deploy/kustomize` is.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().join("carillon/deploy/kustomize")
     }
 
     /// The objects of an overlay.
     pub fn overlay(&self, name: &str) -> Vec<Value> {
-        self.objects(&format!("overlays/{name}"))
+        kustomize(&self.folder().join("overlays").join(name))
     }
 
-    /// The objects of a user's own overlay, in a folder beside ours.
+    /// The objects of a user's own overlay, that is beside the repository and calls it `../carillon`.
     pub fn own(&self, kustomization: &str) -> Vec<Value> {
         let folder = self.folder.path().join("mine");
         fs::create_dir_all(&folder).expect("a folder");
         fs::write(folder.join("kustomization.yaml"), kustomization).expect("writes");
-        self.objects("mine")
-    }
-
-    /// The objects of a folder.
-    fn objects(&self, folder: &str) -> Vec<Value> {
-        kustomize(&self.folder.path().join(folder))
+        kustomize(&folder)
     }
 }
 
@@ -108,8 +109,13 @@ pub fn helm(release: &str, args: &[&str]) -> Vec<Value> {
 
 /// Whether the chart refuses these arguments, and what it says.
 pub fn helm_refuses(args: &[&str]) -> Option<String> {
+    helm_refused("carillon", args)
+}
+
+/// The same for a release of any name.
+pub fn helm_refused(release: &str, args: &[&str]) -> Option<String> {
     let chart = root().join("deploy/helm/carillon");
-    let output = Command::new(tool("helm")).args(["template", "carillon"]).arg(chart).args(args).output();
+    let output = Command::new(tool("helm")).args(["template", release]).arg(chart).args(args).output();
     let output = output.expect("helm runs");
     (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
 }

@@ -45,7 +45,8 @@ pub(super) fn place(spreads: &[Spread], hosts: &[Host], placed: &[(String, Label
 /// How uneven it would be with one more on this host.
 fn skew(spread: &Spread, host: &Host, hosts: &[Host], placed: &[(String, Labels)]) -> usize {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for host in hosts {
+    let is_honored = spread.node_taints_policy.as_deref() == Some("Honor");
+    for host in hosts.iter().filter(|host| !is_honored || !host.is_cordoned) {
         let here = placed
             .iter()
             .filter(|(name, labels)| *name == host.name && spread.label_selector.takes(labels))
@@ -68,6 +69,7 @@ mod tests {
             when_unsatisfiable: when.into(),
             label_selector: super::super::manifest::Selector::default(),
             min_domains: None,
+            node_taints_policy: None,
         }
     }
 
@@ -88,5 +90,11 @@ mod tests {
         let zones = |when| [spread("topology.kubernetes.io/zone", when)];
         assert_eq!(place(&zones("DoNotSchedule"), &hosts, &on(&["a"])), None);
         assert_eq!(place(&zones("ScheduleAnyway"), &hosts, &on(&["a"])), Some("a".into()));
+        // A zone whose hosts take nothing does not count, and is missed by who wants so many.
+        let mut honored = zones("DoNotSchedule");
+        honored[0].node_taints_policy = Some("Honor".into());
+        assert_eq!(place(&honored, &hosts, &on(&["a"])), Some("a".into()));
+        honored[0].min_domains = Some(2);
+        assert_eq!(place(&honored, &hosts, &on(&["a"])), None);
     }
 }

@@ -11,7 +11,10 @@ use std::{
 use carillon_cluster_tests::kube::{App, Pod, render};
 use serde_json::Value;
 
-use crate::stage::{NAME, Stage};
+use crate::{
+    overlays::tls_stage,
+    stage::{NAME, Stage},
+};
 
 /// The chat's Deployment and Service, and its port.
 const CHAT: &str = "chat";
@@ -62,17 +65,38 @@ fn pods_of_the_chat(stage: &Stage) -> Vec<Arc<Pod>> {
     stage.kube.pods().into_iter().filter(|pod| pod.name.starts_with("chat-")).collect()
 }
 
+/// People at each pod and at the Service, and the pods.
+fn enter(stage: &Stage) -> (People, Vec<Arc<Pod>>) {
+    let pods = pods_of_the_chat(stage);
+    let service = stage.kube.service(CHAT, CHAT_PORT);
+    let addrs = pods.iter().map(|pod| format!("{}:{CHAT_PORT}", pod.ip)).chain([service.to_string()]);
+    let urls: Vec<String> = addrs.map(|addr| format!("http://{addr}")).collect();
+    assert_eq!(urls.len(), 4, "three replicas and their Service");
+    (People::enter(&stage.app, &urls), pods)
+}
+
+#[test]
+fn the_chat_speaks_tls_with_a_broker_that_speaks_nothing_else() {
+    let Some((stage, _certifier, _first)) = tls_stage() else { return };
+    let chat = "../carillon/deploy/examples/kubernetes-chat";
+    let own = format!("resources: [{chat}]\ncomponents: [{chat}/tls]\n");
+    stage.kube.apply(&[stage.objects.clone(), stage.kustomize.own(&own)].concat());
+    stage.kube.wait_for_rollout(NAME);
+    stage.kube.wait_for_rollout(CHAT);
+    let (mut people, pods) = enter(&stage);
+    people.talk();
+    assert_eq!(people.talk(), 4, "everybody is heard at once");
+    for pod in pods {
+        assert!(pod.log().contains("broker carillon:6379 is connected"), "{}", pod.log());
+    }
+}
+
 #[test]
 fn the_chat_goes_on_while_a_broker_is_killed_and_another_stops() {
     let Some(stage) = Stage::install("three") else { return };
     stage.kube.apply(&[stage.objects.clone(), render::chat()].concat());
     stage.kube.wait_for_rollout(CHAT);
-    let pods = pods_of_the_chat(&stage);
-    let service = stage.kube.service(CHAT, CHAT_PORT);
-    let addrs = pods.iter().map(|pod| format!("{}:{CHAT_PORT}", pod.ip)).chain([service.to_string()]);
-    let urls: Vec<String> = addrs.map(|addr| format!("http://{addr}")).collect();
-    assert_eq!(urls.len(), 4, "three replicas and their Service");
-    let mut people = People::enter(&stage.app, &urls);
+    let (mut people, pods) = enter(&stage);
     assert_eq!(people.talk(), 4, "nothing is wrong: everybody is heard at once");
 
     stage.kube.delete("carillon-1", Duration::ZERO);

@@ -34,7 +34,7 @@ fn take(objects: &mut Vec<Value>, kind: &str) -> Vec<Value> {
 }
 
 /// cert-manager with an issuer of its own.
-struct Certifier {
+pub(crate) struct Certifier {
     issuer: Issuer<'static, KeyPair>,
     ca: String,
     root: CertificateDer<'static>,
@@ -71,6 +71,20 @@ impl Certifier {
         });
         (secret, certificate.der().to_vec())
     }
+}
+
+/// The overlay `tls`, with a certificate by the certifier: the one that it has issued first.
+pub(crate) fn tls_stage() -> Option<(Stage, Certifier, Vec<u8>)> {
+    let mut made = None;
+    let stage = Stage::apply_changed("tls", |objects| {
+        let request = take(objects, "Certificate").pop().expect("a Certificate");
+        let certifier = Certifier::new(request);
+        let (secret, certificate) = certifier.issue();
+        objects.push(secret);
+        made = Some((certifier, certificate));
+    })?;
+    let (certifier, first) = made.expect("was made");
+    Some((stage, certifier, first))
 }
 
 /// A client that speaks TLS, from an application's pod.
@@ -112,17 +126,7 @@ impl Client {
 
 #[test]
 fn clients_speak_tls_and_a_renewed_certificate_needs_no_restart() {
-    let mut certifier = None;
-    let mut first = Vec::new();
-    let prepared = Stage::apply_changed("tls", |objects| {
-        let request = take(objects, "Certificate").pop().expect("a Certificate");
-        let made = Certifier::new(request);
-        let (secret, certificate) = made.issue();
-        objects.push(secret);
-        (certifier, first) = (Some(made), certificate);
-    });
-    let Some(mut stage) = prepared else { return };
-    let certifier = certifier.expect("was made");
+    let Some((mut stage, certifier, first)) = tls_stage() else { return };
     stage.kube.wait_for_rollout(NAME);
     let (service, password) = (stage.kube.service(NAME, PORT), stage.password());
     let connect = |stage: &Stage, name| {

@@ -1,14 +1,19 @@
 // How this instance talks to the broker, and what it does while the broker is away.
 
 import { EventEmitter } from "node:events";
+import { readFileSync } from "node:fs";
 
-/** The options of both connections. `env` holds REDIS_HOST, REDIS_PORT and REDIS_PASSWORD. */
+/**
+ * The options of both connections. `env` holds REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, and REDIS_TLS_CA_FILE where the broker
+ * speaks TLS: the authority of its certificate.
+ */
 export function redisOptions(env) {
   return {
     host: env.REDIS_HOST ?? "127.0.0.1",
     port: Number(env.REDIS_PORT ?? 6379),
     // None and an empty one are the same: where none is asked for, none is shown.
     password: env.REDIS_PASSWORD || undefined,
+    tls: env.REDIS_TLS_CA_FILE ? { ca: readFileSync(env.REDIS_TLS_CA_FILE) } : undefined,
     // By default ioredis rejects every waiting command after 20 attempts to reconnect. The adapter does not await its
     // publishes and subscribes, so such a rejection is an unhandled one, and Node ends the process. `null` makes
     // commands wait until the connection is back (ioredis README, "Auto-reconnect").
