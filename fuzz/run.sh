@@ -19,7 +19,8 @@ cargo fuzz --version > /dev/null 2>&1 || cargo install --locked --debug cargo-fu
 
 cargo fuzz build --sanitizer none
 
-for target in "${targets[@]}"; do
+fuzz() {
+  local target=$1 log
   mkdir -p "corpus/$target" "seeds/$target"
   log=$(mktemp)
   # -timeout turns an input that takes more than 10 s into a failure, -rss_limit_mb one that takes more than 1 GiB.
@@ -32,6 +33,11 @@ for target in "${targets[@]}"; do
     grep -m 1 'INFO: Seed' "$log" || true
     tail -n 60 "$log" >&2
     printf '%s failed; the whole log is %s\n' "$target" "$log" >&2
-    exit 1
+    return 1
   fi
-done
+}
+export -f fuzz
+export seconds
+
+# Each takes one core.
+printf '%s\n' "${targets[@]}" | xargs --max-procs="$(nproc)" --replace=TARGET bash -c 'fuzz TARGET'

@@ -22,7 +22,8 @@ if ! is_current .venv/.pins requirements.txt; then
 fi
 
 cargo build --locked --quiet --manifest-path ../socketioxide-app/Cargo.toml --target-dir ../../target/socketioxide-app
-cargo build --locked --quiet --package carillon-socketioxide --example instance
+# Of the whole workspace, so that what the tests have built is not built once more with other features.
+cargo build --locked --quiet --workspace --example instance
 
 mkdir -p results
 rm -f results/rows.jsonl results/compat.json
@@ -34,8 +35,8 @@ node --test --test-concurrency=2 --test-reporter=spec ./*.test.mjs || failed=1
 
 # The judge of the cluster's scenarios, with ioredis at work: there is no such cluster of redis-server to compare with.
 if [[ ${BROKER-} != redis ]]; then
-  cargo nextest run --locked --package carillon-cluster-tests --test cluster --run-ignored only \
-    --filterset 'test(ioredis_clients)' || failed=1
+  cargo nextest run --locked --workspace --run-ignored only \
+    --filterset 'binary(cluster) & test(ioredis_clients)' || failed=1
 fi
 
 node collect.mjs || failed=1

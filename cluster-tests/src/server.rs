@@ -41,6 +41,7 @@ impl Server {
             command.args(["--client-addr", &addr.to_string()]).args(flags);
             command
         })
+        .answering()
     }
 
     /// Starts `carillon serve` on an address with TLS, with more `flags`.
@@ -52,6 +53,14 @@ impl Server {
             command.args(["--tls-addr", &addr.to_string()]).args(flags);
             command
         })
+        .answering()
+    }
+
+    /// Once it answers operators, too: it accepts clients before.
+    fn answering(self) -> Self {
+        let answered = eventually(START_TIME_MAX, || http::get(self.admin, "/livez"));
+        assert!(answered.is_some(), "the admin port does not answer");
+        self
     }
 
     /// Starts redis-server, the reference.

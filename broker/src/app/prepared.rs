@@ -60,6 +60,8 @@ impl Prepared {
         settings.check()?;
         let (default, tls) = (users::checked_default(&settings)?, ports::load_tls(&settings)?);
         let is_member = settings.peer_addr.is_some();
+        // Before the clients' port, which is what the world waits for: who can connect there finds the operators' port, too.
+        let admin = Admin::bind(settings.admin_addr).await?;
         let wanted = ports::client_addrs(&settings);
         let ports = if is_member {
             ClientPorts::Reserved(wanted.reserve()?)
@@ -67,7 +69,6 @@ impl Prepared {
             ClientPorts::Open(Listeners::bind(wanted)?)
         };
         let client_addrs = ports.addrs().clone();
-        let admin = Admin::bind(settings.admin_addr).await?;
         let token = settings.admin_token_file.as_ref().map(admin_token).transpose()?;
         let credentials = is_member.then(|| member::credentials(&settings)).transpose()?;
         let disk = open_disk(&settings, is_member)?;

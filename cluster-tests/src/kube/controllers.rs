@@ -149,10 +149,10 @@ pub(super) fn mount_files(
     changed: Option<&[(FileKind, String)]>,
 ) {
     for volume in &spec.volumes {
-        let (key, mode) = match (&volume.config_map, &volume.secret) {
-            (Some(map), None) => ((FileKind::ConfigMap, map.name.clone()), mode(None)),
+        let (key, mode, items) = match (&volume.config_map, &volume.secret) {
+            (Some(map), None) => ((FileKind::ConfigMap, map.name.clone()), mode(None), &[][..]),
             (None, Some(secret)) => {
-                ((FileKind::Secret, secret.secret_name.clone()), mode(secret.default_mode))
+                ((FileKind::Secret, secret.secret_name.clone()), mode(secret.default_mode), &secret.items[..])
             }
             _ => {
                 volume::claim(&volumes.join(&volume.name), spec.security_context.fs_group);
@@ -163,8 +163,16 @@ pub(super) fn mount_files(
             continue;
         }
         world.count += 1;
-        let files = world.manifests.files.get(&key).unwrap_or_else(|| panic!("{key:?} is not there"));
+        let mut files =
+            world.manifests.files.get(&key).unwrap_or_else(|| panic!("{key:?} is not there")).clone();
+        if !items.is_empty() {
+            let mut take = |item: &pod_spec::KeyToPath| {
+                let file = files.remove(&item.key).unwrap_or_else(|| panic!("no {} in {key:?}", item.key));
+                (item.path.clone(), file)
+            };
+            files = items.iter().map(&mut take).collect();
+        }
         let group = spec.security_context.fs_group;
-        volume::write_files(&volumes.join(&volume.name), files, mode, group, world.count);
+        volume::write_files(&volumes.join(&volume.name), &files, mode, group, world.count);
     }
 }

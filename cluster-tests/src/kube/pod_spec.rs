@@ -218,6 +218,17 @@ pub struct ConfigMapVolume {
 pub struct SecretVolume {
     pub secret_name: String,
     pub default_mode: Option<u32>,
+    /// The keys that are mounted, each as a file of a path; all, as files of their own names, if there are none.
+    #[serde(default)]
+    pub items: Vec<KeyToPath>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names are Kubernetes's own")]
+pub struct KeyToPath {
+    pub key: String,
+    pub path: String,
 }
 
 impl PodSpec {

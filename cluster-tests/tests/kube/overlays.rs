@@ -11,7 +11,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use carillon_cluster_tests::{command, http, kube::App};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     pki_types::{CertificateDer, ServerName},
@@ -47,6 +47,8 @@ impl Certifier {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // OpenSSL takes a certificate whose issuer has the same name for one that has signed itself.
+        params.distinguished_name.push(DnType::CommonName, "an authority");
         let own = params.self_signed(&key).expect("a certificate");
         Self { ca: own.pem(), root: own.der().clone(), issuer: Issuer::new(params, key), request }
     }
