@@ -134,6 +134,9 @@ impl Session {
                 self.dialer.failed(&lost.endpoint.to_string());
                 self.interrupted(&lost);
                 self.suspect(&asked, &lost);
+            } else {
+                // It was well, and another is to be asked.
+                self.failures = 0;
             }
         }
     }
