@@ -71,6 +71,23 @@ fn what_needs_a_restart_says_so_and_the_clusters_secret_is_changed_by_one_of_all
         stage.kube.wait("which settings cannot, too", || says(&["dead-after-s", "needs a restart"]));
         stage.kube.wait("what can be is", || says(&["client-idle-s", "changed"]));
     }
+    // Whether a pod that starts with the file would start is asked before one has to.
+    let check = || {
+        let words = ["/usr/local/bin/carillon", "check", "--config", "/etc/carillon/config/carillon.toml"];
+        stage.kube.exec(&stage.pod(0), &words)
+    };
+    check().expect("it is right");
+    let wrong = "lease-ms = 5000\ndrain-ms = 5000";
+    for (from, to) in [("drain-ms = 5000", wrong), (wrong, "drain-ms = 5000")] {
+        edit(&base.join("carillon.toml"), from, to);
+        stage.kube.apply(&stage.kustomize.overlay("three"));
+        if to == wrong {
+            let told = stage.kube.wait("the wrong file is told", || check().err());
+            assert!(told.contains("--eviction-ms"), "{told}");
+        } else {
+            stage.kube.wait("it is right again", || check().ok());
+        }
+    }
     assert_eq!(stage.status(0).expect("answers").view().len(), 3, "nothing has happened to the cluster");
 
     for pod in &old {
