@@ -39,7 +39,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .route("/rooms/{room}", get(join))
             .with_state(node.client());
         let port = if first == 0 { 0 } else { first + index };
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await;
+        let listener = listener.map_err(|error| format!("port {port}: {error}; give another first one"))?;
         println!("http://{}/", listener.local_addr()?);
         tokio::spawn(async { axum::serve(listener, routes).await });
     }
