@@ -250,6 +250,33 @@ async fn a_node_that_is_dropped_ends_by_itself() {
     again.shutdown().await.expect("ends in order");
 }
 
+/// The runtime has not even begun to run it.
+#[test]
+fn a_node_whose_runtime_never_ran_ends_with_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let first = runtime();
+    let broker = first.block_on(Broker::start(settings(folder.path()))).expect("starts");
+    drop(first);
+    assert!(broker.readiness().is_err());
+    let second = runtime();
+    assert!(matches!(second.block_on(broker.shutdown()), Err(RunError::RuntimeEnded)));
+    second.block_on(wait_until_free(folder.path()));
+}
+
+/// Starts a node in the folder as soon as the one before has let go of it.
+async fn wait_until_free(folder: &Path) {
+    let start = Instant::now();
+    let again = loop {
+        match Broker::start(settings(folder)).await {
+            Ok(again) => break again,
+            Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    again.shutdown().await.expect("ends in order");
+}
+
 /// The node's threads are not the runtime's: they must not serve on for nobody, and the folder has to become free.
 #[test]
 fn a_node_whose_runtime_ends_first_ends_too_and_says_so() {
@@ -268,15 +295,5 @@ fn a_node_whose_runtime_ends_first_ends_too_and_says_so() {
     assert!(matches!(second.block_on(broker.ready()), Err(RunError::Ended)));
     let end = second.block_on(broker.shutdown());
     assert!(matches!(end, Err(RunError::RuntimeEnded)), "{end:?}");
-    second.block_on(async {
-        let start = Instant::now();
-        let again = loop {
-            match Broker::start(settings(folder.path())).await {
-                Ok(again) => break again,
-                Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
-        again.shutdown().await.expect("ends in order");
-    });
+    second.block_on(wait_until_free(folder.path()));
 }

@@ -26,7 +26,7 @@ const HEADER_BYTES_MAX: usize = 16;
 
 /// Commands that are not answered by one reply, or change what the connection speaks or what its next requests do: whoever
 /// shares it would not know.
-const NOT_REQUESTS: [&str; 18] = [
+const NOT_REQUESTS: [&str; 19] = [
     "subscribe",
     "unsubscribe",
     "psubscribe",
@@ -45,6 +45,7 @@ const NOT_REQUESTS: [&str; 18] = [
     "discard",
     "watch",
     "unwatch",
+    "select",
 ];
 
 /// Whether it can be sent as a request.
@@ -171,7 +172,7 @@ impl Connection {
     /// [`Refused`](RequestError::Refused) with an error reply, [`Lost`](RequestError::Lost), and, before anything is sent,
     /// [`NotARequest`](RequestError::NotARequest), [`Empty`](RequestError::Empty) or
     /// [`OnlySubscriptions`](RequestError::OnlySubscriptions). No request are commands that are not answered by one reply, that
-    /// subscribe, authenticate or change what the connection speaks (HELLO, RESET, QUIT, MONITOR, CLIENT REPLY), and transactions:
+    /// subscribe, authenticate or change what the connection is (HELLO, RESET, QUIT, MONITOR, SELECT, CLIENT REPLY), and transactions:
     /// who shares the connection would be part of them.
     pub async fn request<A: AsRef<[u8]>>(
         &self,
@@ -211,6 +212,11 @@ impl Connection {
     /// Whether it is lost, so that nothing can be sent on it.
     pub fn is_lost(&self) -> bool {
         self.orders.is_closed()
+    }
+
+    /// Whether its end is known, which is before [`is_lost`](Self::is_lost).
+    pub(crate) fn is_over(&self) -> bool {
+        self.shared.lost.get().is_some() || self.is_lost()
     }
 
     pub(crate) async fn order(&self, order: Order) -> Result<(), ConnectionLost> {

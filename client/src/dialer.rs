@@ -47,6 +47,14 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
+    /// This one, behind whatever failed before.
+    fn behind(self, before: Option<Self>) -> Self {
+        match before {
+            Some(before) => before.and(self),
+            None => self,
+        }
+    }
+
     /// Which of two says more. Wrong credentials have to be mended by someone; a server that has ended is no news beside one
     /// that cannot be reached.
     fn and(self, other: Self) -> Self {
@@ -115,14 +123,10 @@ impl Dialer {
                 }
                 Some(Ok((address, Err(error)))) => {
                     self.failed(&address.to_string());
-                    let error = Failed::from(error);
-                    failed = Some(match failed {
-                        Some(before) => before.and(error),
-                        None => error,
-                    });
+                    failed = Some(Failed::from(error).behind(failed));
                 }
                 // A transport of someone else's may panic.
-                Some(Err(panic)) => failed = failed.or_else(|| self.panicked(panic)),
+                Some(Err(panic)) => failed = Some(self.panicked(panic).behind(failed)),
                 None if candidates.len() > 0 => {}
                 None => {
                     return Err(failed.unwrap_or(Failed { error: ConnectError::NoAddress, is_final: true }));
@@ -185,9 +189,13 @@ impl Dialer {
         (candidates, unresolved)
     }
 
-    fn panicked(&self, panic: tokio::task::JoinError) -> Option<Failed> {
-        let endpoint = self.addresses.first()?.endpoint.clone();
-        Some(ConnectError::Unreachable { endpoint, error: io::Error::other(panic) }.into())
+    fn panicked(&self, panic: tokio::task::JoinError) -> Failed {
+        let first = self.addresses.first();
+        let error = first.map_or(ConnectError::NoAddress, |address| ConnectError::Unreachable {
+            endpoint: address.endpoint.clone(),
+            error: io::Error::other(panic),
+        });
+        error.into()
     }
 
     fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<String, u32>> {

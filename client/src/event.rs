@@ -77,7 +77,7 @@ pub enum ClientError {
         patience: std::time::Duration,
         /// The addresses that were tried.
         servers: String,
-        /// What went wrong last; nothing, if the first attempt was not over.
+        /// What went wrong last. Nothing, if the first attempt was not over, or if servers were reached and lost again.
         last: Option<Arc<ConnectError>>,
     },
     /// A server was there, and did not confirm the subscription in time. It may be a slow one, or another subscription of this

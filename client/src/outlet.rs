@@ -159,6 +159,8 @@ impl Outlet {
     /// Ends the subscription behind what is queued.
     pub(crate) fn end(&mut self, error: ClientError) {
         self.has_ended = true;
+        // Nobody is to wait for room in it.
+        self.room.close();
         let _ = self.items.send(Item::End(error));
     }
 

@@ -37,8 +37,8 @@ impl Subscription {
     ///
     /// [`Overflow`](ClientError::Overflow) if that is what is to become of a slow reader,
     /// [`GivenUp`](ClientError::GivenUp) when servers refuse the client after a reconnection,
-    /// [`Request`](ClientError::Request) when they refuse the names, and [`Stopped`](ClientError::Stopped) when the client's
-    /// runtime has ended. Everything else is waited out and told as an [`Event`].
+    /// [`Request`](ClientError::Request) when they refuse the names, [`Unread`](ClientError::Unread) when nobody has read for
+    /// thousands of reconnections, and [`Stopped`](ClientError::Stopped) when the client's runtime has ended. Everything else is waited out and told as an [`Event`].
     pub async fn next(&mut self) -> Option<Result<Event, ClientError>> {
         std::future::poll_fn(|context| self.inlet.poll_next(context)).await
     }

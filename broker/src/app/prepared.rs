@@ -52,6 +52,7 @@ pub(super) struct Prepared {
     ports: ClientPorts,
     pub(super) admin: Admin,
     token: Option<Token>,
+    last_words: LastWords,
 }
 
 impl Prepared {
@@ -82,6 +83,7 @@ impl Prepared {
             plane::set_lone_relay(&node, member::plane_settings(&settings));
         }
         let shards = node.start()?;
+        let last_words = LastWords(Arc::clone(&node));
         tracing::info!(
             name = settings.name,
             client_addr = client_addrs.plain.map(tracing::field::display),
@@ -99,13 +101,35 @@ impl Prepared {
         });
         let name = settings.name.clone();
         let operators = Arc::new(Operators { name, node: Arc::clone(&node), member, recorder });
-        Ok(Self { node, operators, users, client_addrs, settings, disk, shards, ports, admin, token })
+        Ok(Self {
+            node,
+            operators,
+            users,
+            client_addrs,
+            settings,
+            disk,
+            shards,
+            ports,
+            admin,
+            token,
+            last_words,
+        })
     }
 
     /// Serves until the node is told to stop, or cannot go on. Nothing of it is left when this returns.
     pub(super) async fn run(self) -> Result<(), RunError> {
-        let Self { node, operators, settings, disk, shards, ports, admin, token, .. } = self;
-        let _last_words = LastWords(Arc::clone(&node));
+        let Self {
+            node,
+            operators,
+            settings,
+            disk,
+            shards,
+            ports,
+            admin,
+            token,
+            last_words: _last_words,
+            ..
+        } = self;
         let member = operators.member.clone();
         let of_recorder = Arc::clone(&operators);
         let recording = tokio::spawn(async move { of_recorder.recorder.run(|| of_recorder.cluster()).await });

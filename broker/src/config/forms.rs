@@ -3,7 +3,7 @@
 use super::{Form, LogFilter};
 
 pub(super) const NAME: Form =
-    Form { allowed: "1 to 253 characters without spaces", value_name: "TEXT", is_right: is_name };
+    Form { allowed: "1 to 253 bytes without spaces", value_name: "TEXT", is_right: is_name };
 pub(super) const HOST_PORT: Form =
     Form { allowed: "host:port", value_name: "HOST:PORT", is_right: is_host_port };
 pub(super) const PEERS: Form = Form {

@@ -87,8 +87,8 @@ struct Session {
     /// The connection before was lost while new names were asked for: whose fault it was is found out by asking for one
     /// subscription at a time.
     is_careful: bool,
-    /// What is under way is one subscription for that reason.
-    is_alone: bool,
+    /// The one subscription whose names were asked for last, if it was one alone.
+    alone: Option<u64>,
     last_error: Option<Arc<ConnectError>>,
     /// When to look next whether a subscription has waited long enough for its beginning.
     deadline: Option<Instant>,
@@ -105,7 +105,7 @@ pub(crate) fn start(dialer: Arc<Dialer>, orders: mpsc::UnboundedReceiver<Order>)
         strict_left: 0,
         failures: 0,
         is_careful: false,
-        is_alone: false,
+        alone: None,
         last_error: None,
         deadline: None,
     };
@@ -118,12 +118,15 @@ impl Session {
             while self.subs.is_empty() {
                 self.seen = Seen::default();
                 self.names = Names::default();
+                // Whoever comes next has nothing to do with what went wrong before.
+                (self.failures, self.is_careful, self.last_error) = (0, false, None);
                 match self.orders.recv().await {
                     Some(order) => self.obey(order),
                     None => return,
                 }
             }
             let Some((connection, driver)) = self.connect().await else { continue };
+            (self.alone, self.last_error) = (None, None);
             let connected = Instant::now();
             let lost = serve::serve(&mut self, &connection, driver).await;
             let asked = self.names.lost();
@@ -160,10 +163,7 @@ impl Session {
                     self.expire(|patience| ClientError::NoServer { patience, servers: servers.clone(), last: last.clone() });
                 }
                 result = &mut attempt => match result {
-                    Ok(connected) => {
-                        self.last_error = None;
-                        return Some(connected);
-                    }
+                    Ok(connected) => return Some(connected),
                     Err(failed) if failed.is_final => self.end_all(&ClientError::GivenUp(Arc::new(failed.error))),
                     Err(failed) => {
                         let error = Arc::new(failed.error);
@@ -243,17 +243,13 @@ impl Session {
     /// is what servers end it for, and must not take the others along for ever.
     fn suspect(&mut self, asked: &[u64], lost: &ConnectionLost) {
         self.is_careful = !asked.is_empty();
-        if !std::mem::take(&mut self.is_alone) {
-            return;
-        }
-        for id in asked {
-            let Some(sub) = self.subs.get_mut(id) else { continue };
-            sub.turned_away += 1;
-            if sub.turned_away >= TURNED_AWAY_MAX {
-                self.end(*id, ClientError::TurnedAway(lost.clone()));
-                // Whose fault it was is known, and the others need not wait for it.
-                self.failures = 0;
-            }
+        let Some(alone) = self.alone.filter(|alone| asked.contains(alone)) else { return };
+        let Some(sub) = self.subs.get_mut(&alone) else { return };
+        sub.turned_away += 1;
+        if sub.turned_away >= TURNED_AWAY_MAX {
+            self.end(alone, ClientError::TurnedAway(lost.clone()));
+            // Whose fault it was is known, and the others need not wait for it.
+            self.failures = 0;
         }
     }
 

@@ -20,6 +20,17 @@ struct Entry {
     was_confirmed: bool,
 }
 
+/// Which names to subscribe to at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// All that are wanted.
+    All,
+    /// Those of the connection before.
+    Again,
+    /// Those of one subscription.
+    Of(u64),
+}
+
 /// All names of all subscriptions.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -90,23 +101,35 @@ impl Names {
         asked
     }
 
-    /// Takes the names that are to be subscribed to: those of the connection before, if `again`, and else all, or those
-    /// of one subscription only.
-    pub(super) fn request(&mut self, again: bool, only_one: bool) -> Vec<Name> {
+    /// Takes names that are to be subscribed to.
+    pub(super) fn request(&mut self, choice: Choice) -> Vec<Name> {
         if !self.may_be_due {
             return Vec::new();
         }
-        self.may_be_due = again || only_one;
-        let is_due = |entry: &Entry| entry.stage == Stage::Wanted && (!again || entry.was_confirmed);
-        let first =
-            self.entries.values().find(|entry| is_due(entry)).and_then(|entry| entry.subs.first().copied());
-        let is_chosen = |entry: &Entry| !only_one || first.is_some_and(|first| entry.subs.contains(&first));
-        let due = self.entries.iter_mut().filter(|(_, entry)| is_due(entry) && is_chosen(entry));
+        self.may_be_due = choice != Choice::All;
+        let is_chosen = |entry: &Entry| match choice {
+            Choice::All => true,
+            Choice::Again => entry.was_confirmed,
+            Choice::Of(sub) => entry.subs.contains(&sub),
+        };
+        let due = self.entries.iter_mut();
+        let due = due.filter(|(_, entry)| entry.stage == Stage::Wanted && is_chosen(entry));
         due.map(|(name, entry)| {
             entry.stage = Stage::Requested;
             name.clone()
         })
         .collect()
+    }
+
+    /// A subscription of which names are to be subscribed to, if there is one.
+    pub(super) fn next_due(&mut self) -> Option<u64> {
+        if self.may_be_due {
+            let mut due = self.entries.values().filter(|entry| entry.stage == Stage::Wanted);
+            let found = due.find_map(|entry| entry.subs.first().copied());
+            self.may_be_due = found.is_some();
+            return found;
+        }
+        None
     }
 
     /// These could not be subscribed to, and are to be tried again.
@@ -161,8 +184,8 @@ mod tests {
         let mut names = Names::default();
         names.want(1, &[name("a")]);
         names.want(2, &[name("a"), name("b")]);
-        assert_eq!(names.request(false, false).len(), 2);
-        assert!(names.request(false, false).is_empty(), "they are under way");
+        assert_eq!(names.request(Choice::All).len(), 2);
+        assert!(names.request(Choice::All).is_empty(), "they are under way");
         assert_eq!(names.confirmed(&[name("a"), name("b")]), [1, 2]);
         names.release(2, &[name("a"), name("b")]);
         assert_eq!(names.subs(&name("a")), [1]);
@@ -174,7 +197,7 @@ mod tests {
     fn who_leaves_before_the_confirmation_leaves_nothing_behind() {
         let mut names = Names::default();
         names.want(1, &[name("a")]);
-        let requested = names.request(false, false);
+        let requested = names.request(Choice::All);
         names.release(1, &[name("a")]);
         assert!(names.confirmed(&requested).is_empty());
         assert_eq!(names.take_unwanted(), Some(vec![name("a")]));
@@ -184,15 +207,19 @@ mod tests {
     fn after_a_loss_those_that_were_confirmed_come_first() {
         let mut names = Names::default();
         names.want(1, &[name("a")]);
-        let requested = names.request(false, false);
+        let requested = names.request(Choice::All);
         names.confirmed(&requested);
         names.want(2, &[name("b")]);
         assert!(names.lost().is_empty(), "nothing was being asked for");
         assert!(!names.are_confirmed(&[name("a")]));
-        assert_eq!(names.request(true, false), [name("a")]);
-        assert_eq!(names.request(false, false), [name("b")]);
+        assert_eq!(names.request(Choice::Again), [name("a")]);
+        assert_eq!(names.request(Choice::All), [name("b")]);
         assert_eq!(names.lost(), [2]);
         names.put_back(&[name("a"), name("b")]);
-        assert_eq!(names.request(false, true).len(), 1, "of one subscription");
+        let first = names.next_due().expect("two are");
+        assert_eq!(names.request(Choice::Of(first)).len(), 1, "of one subscription");
+        let second = names.next_due().expect("the other is");
+        assert_eq!((first + second, names.request(Choice::Of(second)).len()), (3, 1));
+        assert_eq!(names.next_due(), None);
     }
 }

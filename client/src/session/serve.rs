@@ -9,8 +9,9 @@ use tokio::{
 };
 
 use super::{
-    Session,
+    Name, Session,
     commands::{self, Outcome, UnderWay, What},
+    names::Choice,
 };
 use crate::{
     ClientError, Connection, ConnectionLost, Event, Gap, GapCause, Message, RequestError, Subscriber,
@@ -90,7 +91,7 @@ enum End {
 impl Serving<'_> {
     fn begin(&mut self) {
         if self.is_numbered && self.session.seen.is_known() {
-            let names = self.session.names.request(true, false);
+            let names = self.session.names.request(Choice::Again);
             if !names.is_empty() {
                 self.is_resuming = true;
                 let is_strict = self.session.strict_left > 0;
@@ -105,6 +106,10 @@ impl Serving<'_> {
             self.send_next();
             if self.session.subs.is_empty() {
                 return None;
+            }
+            if self.queue.is_some() && self.connection.is_over() {
+                // Nothing was sent on it, so nothing will tell.
+                return Some(self.connection.lost());
             }
             // As in the connection's driver, a timer is not set for every message.
             let deadline = self.session.deadline;
@@ -156,31 +161,43 @@ impl Serving<'_> {
         }
     }
 
-    fn send(&mut self, what: What, names: Vec<super::Name>) {
+    fn send(&mut self, what: What, names: Vec<Name>) {
         let command = commands::send(self.connection, what, names, &self.session.seen, self.queue.take());
         self.under_way = Some(command);
     }
 
     /// Sends what has gathered, if nothing is under way.
     fn send_next(&mut self) {
-        if self.under_way.is_some() {
+        // What is asked for behind the connection's end would look as if it had been asked for before it.
+        if self.under_way.is_some() || self.connection.is_over() {
             return;
         }
         if let Some(names) = self.session.names.take_unwanted() {
             return self.send(What::Unsubscribe, names);
         }
-        let mut names = Vec::new();
-        if self.session.is_careful && !self.one_by_one {
-            names = self.session.names.request(true, false);
-        }
-        let is_alone = names.is_empty() && self.session.is_careful;
-        if names.is_empty() {
-            names = self.session.names.request(false, self.one_by_one || is_alone);
-        }
+        let (names, alone) = self.next_names();
         if !names.is_empty() {
-            self.session.is_alone = is_alone;
+            self.session.alone = alone;
             self.send(What::Subscribe { is_numbered: self.is_numbered }, names);
         }
+    }
+
+    /// Names to subscribe to next, and whose they are, if they are those of one subscription.
+    fn next_names(&mut self) -> (Vec<Name>, Option<u64>) {
+        let Session { names, is_careful, .. } = &mut *self.session;
+        if *is_careful && !self.one_by_one {
+            // They have been there before, and need not wait for the others' trial.
+            let again = names.request(Choice::Again);
+            if !again.is_empty() {
+                return (again, None);
+            }
+        }
+        if !*is_careful && !self.one_by_one {
+            return (names.request(Choice::All), None);
+        }
+        let alone = names.next_due();
+        *is_careful &= alone.is_some();
+        (alone.map_or_else(Vec::new, |sub| names.request(Choice::Of(sub))), alone)
     }
 
     /// A command is answered.
@@ -225,13 +242,16 @@ impl Serving<'_> {
     }
 
     /// A server refuses to subscribe to these.
-    fn refused(&mut self, names: &[super::Name], error: &RequestError) {
+    fn refused(&mut self, names: &[Name], error: &RequestError) {
         let mut subs: Vec<u64> =
             names.iter().flat_map(|name| self.session.names.subs(name).to_vec()).collect();
         subs.sort_unstable();
         subs.dedup();
         self.session.names.put_back(names);
-        if subs.len() > 1 && !self.one_by_one {
+        if self.one_by_one {
+            // Others may share some of its names with it, and are asked for next.
+            subs.retain(|sub| self.session.alone == Some(*sub));
+        } else if subs.len() > 1 {
             self.one_by_one = true;
             return;
         }

@@ -6,4 +6,5 @@
 mod carillon;
 mod redis;
 mod refusals;
+mod turned_away;
 mod wire;
