@@ -138,6 +138,7 @@ impl Client {
         args: impl IntoIterator<Item = A>,
     ) -> Result<Value, ClientError> {
         let args: Vec<A> = args.into_iter().collect();
+        check_request(&args).map_err(ClientError::Request)?;
         let reply = self.sent(&args).await?;
         reply.value().await.map_err(after_sending)
     }
@@ -189,7 +190,6 @@ impl Client {
 
     /// Sends a command on a connection that takes it.
     async fn sent<A: AsRef<[u8]>>(&self, args: &[A]) -> Result<crate::Reply, ClientError> {
-        check_request(args).map_err(ClientError::Request)?;
         let deadline = Instant::now() + self.inner.settings.patience;
         let mut failures = 0;
         loop {
@@ -202,13 +202,7 @@ impl Client {
             };
             self.inner.dialer.failed(&lost.endpoint.to_string());
             // A server that accepts and closes again and again is not asked without a pause.
-            if failures > 0 {
-                let pause = Instant::now() + self.inner.dialer.backoff.pause(failures - 1);
-                if pause >= deadline {
-                    return Err(self.inner.out_of_patience(None));
-                }
-                tokio::time::sleep_until(pause).await;
-            }
+            self.inner.rest(failures, deadline, None).await?;
             failures += 1;
         }
     }
@@ -268,14 +262,25 @@ impl Inner {
                 Ok(Err(failed)) => Arc::new(failed.error),
                 Err(_) => return Err(self.out_of_patience(last)),
             };
-            let pause = Instant::now() + self.dialer.backoff.pause(failures);
-            if pause >= deadline {
-                return Err(self.out_of_patience(Some(error)));
-            }
-            last = Some(error);
             failures += 1;
-            tokio::time::sleep_until(pause).await;
+            self.rest(failures, deadline, Some(&error)).await?;
+            last = Some(error);
         }
+    }
+
+    /// Waits after so many failures, if there is time for that.
+    async fn rest(
+        &self,
+        failures: u32,
+        deadline: Instant,
+        last: Option<&Arc<ConnectError>>,
+    ) -> Result<(), ClientError> {
+        let end = Instant::now() + self.dialer.backoff.after(failures);
+        if end >= deadline {
+            return Err(self.out_of_patience(last.cloned()));
+        }
+        tokio::time::sleep_until(end).await;
+        Ok(())
     }
 
     fn out_of_patience(&self, last: Option<Arc<ConnectError>>) -> ClientError {

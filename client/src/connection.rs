@@ -193,11 +193,13 @@ impl Connection {
         &self,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Reply, RequestError> {
-        self.send_words(&args.into_iter().collect::<Vec<A>>()).await
+        let args: Vec<A> = args.into_iter().collect();
+        check_request(&args)?;
+        self.send_words(&args).await
     }
 
+    /// As [`send`](Self::send), of what [can be sent](check_request).
     pub(crate) async fn send_words<A: AsRef<[u8]>>(&self, args: &[A]) -> Result<Reply, RequestError> {
-        check_request(args)?;
         let (reply, value) = oneshot::channel();
         self.order(Order::Request { bytes: encode(args), reply }).await?;
         Ok(Reply { value, shared: Arc::clone(&self.shared) })

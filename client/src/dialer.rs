@@ -31,6 +31,11 @@ impl Backoff {
         self.whole(failures).mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 
+    /// The pause before the next attempt when so many have failed: none, if none has.
+    pub(crate) fn after(&self, failures: u32) -> Duration {
+        failures.checked_sub(1).map_or(Duration::ZERO, |before| self.pause(before))
+    }
+
     /// The longest that it can be.
     pub(crate) fn whole(&self, failures: u32) -> Duration {
         self.min.saturating_mul(1 << failures.min(16)).min(self.max)

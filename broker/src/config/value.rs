@@ -113,7 +113,7 @@ impl Kind {
         match (self, value) {
             (_, Value::Unset | Value::Hidden(_)) | (Self::Bool, Value::Bool(_)) => true,
             (Self::Number { min, max } | Self::Bytes { min, max }, Value::Number(number)) => {
-                (min..=max).contains(&number)
+                in_range(*number, *min, *max).is_some()
             }
             (Self::List(form), Value::List(texts)) => texts.iter().all(|text| (form.is_right)(text)),
             (_, Value::Text(text)) => self.parse(&Given::Text(text.clone())).is_some(),

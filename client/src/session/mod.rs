@@ -147,10 +147,7 @@ impl Session {
     /// Connects to some server; `None` when there is no subscription any more.
     async fn connect(&mut self) -> Option<(Connection, Driver)> {
         let dialer = Arc::clone(&self.dialer);
-        let pause = |failures: u32| {
-            failures.checked_sub(1).map_or(Duration::ZERO, |before| dialer.backoff.pause(before))
-        };
-        let mut attempt = Box::pin(attempt(Arc::clone(&dialer), pause(self.failures)));
+        let mut attempt = Box::pin(attempt(Arc::clone(&dialer), dialer.backoff.after(self.failures)));
         while !self.subs.is_empty() {
             let deadline = self.deadline.unwrap_or_else(|| Instant::now() + NEVER);
             tokio::select! {
@@ -170,7 +167,7 @@ impl Session {
                         self.tell_unreachable(&error);
                         self.last_error = Some(error);
                         self.failures = self.failures.saturating_add(1);
-                        attempt = Box::pin(self::attempt(Arc::clone(&dialer), pause(self.failures)));
+                        attempt = Box::pin(self::attempt(Arc::clone(&dialer), dialer.backoff.after(self.failures)));
                     }
                 },
             }
